@@ -1,0 +1,1 @@
+//! Asterisk channel driver: SLIN16 over two FIFOs.

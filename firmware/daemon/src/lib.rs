@@ -1,0 +1,1 @@
+//! The real-time daemon between Asterisk's pipes and the engines.

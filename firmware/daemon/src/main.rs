@@ -1,0 +1,3 @@
+//! The real-time daemon between Asterisk's pipes and the engines.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Wire formats of the speech and translation engines: bytes in, bytes out.

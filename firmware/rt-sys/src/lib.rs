@@ -1,0 +1,1 @@
+//! The daemon's system calls: scheduling, memory locking, pipes, timers, polling.

@@ -1,0 +1,1 @@
+//! Rooms, legs, utterances and the commit policy: no I/O, no clock.

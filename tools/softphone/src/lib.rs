@@ -1,0 +1,1 @@
+//! A small SIP user agent to check a box from a laptop.
