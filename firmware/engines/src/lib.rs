@@ -1,1 +1,12 @@
 //! Wire formats of the speech and translation engines: bytes in, bytes out.
+//!
+//! Nothing here opens a socket, reads a clock or starts a thread. Whoever owns the connection feeds what it
+//! received and sends what it is handed.
+//!
+//! - [`wyoming`]: speech recognition and speech synthesis over one byte stream.
+//! - [`mt::libretranslate`]: translation over HTTP, as request and response bodies.
+
+#![forbid(unsafe_code)]
+
+pub mod mt;
+pub mod wyoming;

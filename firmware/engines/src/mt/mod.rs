@@ -1,0 +1,3 @@
+//! Machine translation, one file a provider.
+
+pub mod libretranslate;
