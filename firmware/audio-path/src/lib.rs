@@ -1,10 +1,25 @@
-//! The pure parts of the media path: frames, reframing, mixing, playout, and the messages between the media
-//! thread and the rest of the daemon. Nothing here does I/O, reads a clock or allocates after `new()`.
+//! The pure parts of the media path: frames, reframing, playout, and the messages between the media thread and
+//! the rest of the daemon. Nothing here does I/O, reads a clock or allocates after `new()`.
+//!
+//! A frame's way through this crate: bytes from a port → [`Reframer`] → [`ArrivalLimit`] → a ring of
+//! [`Captured`]; a ring of [`Playable`] → [`Playout`] → bytes to a port.
 
+mod arrival;
+mod counters;
 mod event;
 mod frame;
+mod histogram;
+mod playout;
+mod reframe;
+mod ring;
 mod time;
 
+pub use arrival::ArrivalLimit;
+pub use counters::LegCounters;
 pub use event::{DropReason, LegId, MediaEvent, MediaEventKind, SegmentId};
 pub use frame::{Captured, Epoch, FRAME_BYTES, FRAME_MS, Frame, Playable, SAMPLE_RATE, SAMPLES_PER_FRAME};
+pub use histogram::Histogram;
+pub use playout::{Played, Playout};
+pub use reframe::Reframer;
+pub use ring::{Consumer, Producer, prefaulted_ring, ring};
 pub use time::Timestamp;

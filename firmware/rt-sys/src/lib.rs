@@ -1,1 +1,14 @@
-//! The daemon's system calls: scheduling, memory locking, pipes, timers, polling.
+//! The daemon's system calls: scheduling, memory locking, pipes, timers, polling, and the counting allocator.
+//!
+//! Thin, safe and free of policy: what is called when is decided by the daemon. Nothing here allocates after
+//! construction, except where a function says so.
+
+pub mod alloc;
+pub mod fifo;
+pub mod poll;
+pub mod sched;
+mod tick;
+mod wake;
+
+pub use tick::{Ticker, monotonic_nanos};
+pub use wake::Wake;

@@ -1,0 +1,106 @@
+use crate::{FRAME_BYTES, Frame};
+
+/// Cuts a byte stream into frames, however the writer chopped it. Holds at most one partial frame.
+#[derive(Clone, Debug)]
+pub struct Reframer {
+    partial: [u8; FRAME_BYTES],
+    filled: usize,
+}
+
+impl Default for Reframer {
+    fn default() -> Self {
+        Self { partial: [0; FRAME_BYTES], filled: 0 }
+    }
+}
+
+impl Reframer {
+    /// Takes the next bytes of the stream and calls `each` for every frame they complete, in order.
+    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) {
+        if self.filled > 0 {
+            let taken = bytes.len().min(FRAME_BYTES - self.filled);
+            let (head, rest) = bytes.split_at(taken);
+            self.partial[self.filled..self.filled + taken].copy_from_slice(head);
+            self.filled += taken;
+            bytes = rest;
+            if self.filled < FRAME_BYTES {
+                return;
+            }
+            self.filled = 0;
+            each(Frame::from_wire(&self.partial));
+        }
+        let (frames, rest) = bytes.as_chunks::<FRAME_BYTES>();
+        for frame in frames {
+            each(Frame::from_wire(frame));
+        }
+        self.partial[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
+    }
+
+    /// Bytes that wait for the rest of their frame.
+    pub fn pending_bytes(&self) -> usize {
+        self.filled
+    }
+
+    /// Forgets a partial frame, as after the writer was replaced by another.
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_chopping_gives_the_same_frames(bytes in prop::collection::vec(any::<u8>(), 0..6000),
+                                              cuts in prop::collection::vec(1usize..1500, 1..200)) {
+            let mut reframer = Reframer::default();
+            let mut seen = Vec::new();
+            let mut rest = &bytes[..];
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() { break; }
+                let (now, later) = rest.split_at((*cut).min(rest.len()));
+                reframer.push(now, |frame| seen.extend_from_slice(&frame.to_wire()));
+                rest = later;
+            }
+            prop_assert_eq!(&seen[..], &bytes[..bytes.len() / FRAME_BYTES * FRAME_BYTES]);
+            prop_assert_eq!(reframer.pending_bytes(), bytes.len() % FRAME_BYTES);
+        }
+    }
+
+    /// A million random splits, the sizes that trip reframers among them, bit-exact.
+    #[test]
+    fn a_million_odd_writes_are_bit_exact() {
+        let mut random = 0x9e37_79b9_u32;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            random
+        };
+        let (mut reframer, mut sent, mut received) = (Reframer::default(), 0u32, 0u32);
+        let mut buffer = Vec::with_capacity(4096);
+        for _ in 0..1_000_000 {
+            let size = match next() % 6 {
+                0 => 1,
+                1 => 639,
+                2 => 641,
+                _ => 1 + next() as usize % 700,
+            };
+            buffer.clear();
+            for _ in 0..size {
+                buffer.push((sent.wrapping_mul(2_654_435_761) >> 24) as u8);
+                sent = sent.wrapping_add(1);
+            }
+            reframer.push(&buffer, |frame| {
+                for byte in frame.to_wire() {
+                    assert_eq!(byte, (received.wrapping_mul(2_654_435_761) >> 24) as u8, "byte {received}");
+                    received = received.wrapping_add(1);
+                }
+            });
+        }
+        assert_eq!(sent.wrapping_sub(received) as usize, reframer.pending_bytes());
+    }
+}
