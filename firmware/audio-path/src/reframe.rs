@@ -15,7 +15,7 @@ impl Default for Reframer {
 
 impl Reframer {
     /// Takes the next bytes of the stream and calls `each` for every frame they complete, in order.
-    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) {
+    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&Frame)) {
         if self.filled > 0 {
             let taken = bytes.len().min(FRAME_BYTES - self.filled);
             let (head, rest) = bytes.split_at(taken);
@@ -26,11 +26,11 @@ impl Reframer {
                 return;
             }
             self.filled = 0;
-            each(Frame::from_wire(&self.partial));
+            each(&Frame::from_wire(&self.partial));
         }
         let (frames, rest) = bytes.as_chunks::<FRAME_BYTES>();
         for frame in frames {
-            each(Frame::from_wire(frame));
+            each(&Frame::from_wire(frame));
         }
         self.partial[..rest.len()].copy_from_slice(rest);
         self.filled = rest.len();

@@ -1,1 +1,4 @@
 //! The real-time daemon between Asterisk's pipes and the engines.
+
+pub mod media;
+pub mod ports;

@@ -39,10 +39,10 @@ impl Default for Batch {
 impl Batch {
     /// What the last wait found.
     pub fn iter(&self) -> impl Iterator<Item = Ready> + '_ {
-        self.events[..self.filled].iter().map(|event| Ready {
-            token: event.data.u64(),
-            readable: event.flags.contains(EventFlags::IN),
-            broken: event.flags.intersects(EventFlags::HUP | EventFlags::ERR),
+        self.events[..self.filled].iter().map(|&epoll::Event { flags, data }| Ready {
+            token: data.u64(),
+            readable: flags.contains(EventFlags::IN),
+            broken: flags.intersects(EventFlags::HUP | EventFlags::ERR),
         })
     }
 }

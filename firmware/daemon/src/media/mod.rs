@@ -1,0 +1,293 @@
+//! The media thread and how the rest of the daemon talks to it.
+//!
+//! [`start`] gives a [`Media`], from which legs are attached and detached by anyone, and the one [`MediaEvents`],
+//! whose owner waits for news, takes events and so also drops what the media thread is done with.
+
+mod leg;
+mod status;
+mod thread;
+
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use audio_path::{
+    Captured, Consumer, Epoch, FRAME_MS, Frame, LegId, MediaEvent, Playable, Playout, Producer, SegmentId,
+    Timestamp, prefaulted_ring, ring,
+};
+use rt_sys::poll::Poll;
+use rt_sys::{Ticker, Wake, alloc, sched};
+use tokio::io::unix::AsyncFd;
+
+pub use leg::LegShared;
+pub use status::{Grants, Lateness, MediaStatus};
+
+use crate::ports::pipe::{PipePort, READ_BYTES};
+use leg::{Duty, MediaLeg};
+use status::Counters;
+use thread::{Command, MediaThread, Outbox, Retired};
+
+/// The most legs that are served at once.
+pub const MAX_LEGS: usize = 256;
+/// Captured frames that may wait for the session: 1.28 s.
+const CAPTURED_FRAMES: usize = 64;
+/// Frames that may wait for playback: 2.56 s.
+const PLAYABLE_FRAMES: usize = 128;
+
+/// How the media thread is to run.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// `SCHED_FIFO` priority, 1–99.
+    pub priority: u8,
+    /// The CPU to keep to; any where `None`.
+    pub cpu: Option<usize>,
+}
+
+/// How an echo leg returns what it hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Echo {
+    /// Through playout, at the next tick.
+    AtTick,
+    /// At once, paced by the writer.
+    Direct,
+}
+
+/// The session's ends of a leg.
+pub struct LegEnds {
+    /// Names the leg.
+    pub id: LegId,
+    /// Frames from the caller.
+    pub captured: Consumer<Captured>,
+    /// Frames to the caller.
+    pub playable: Producer<Playable>,
+    /// Counters and the playback epoch.
+    pub shared: Arc<LegShared>,
+}
+
+/// The handle to the media thread; clones share it.
+#[derive(Clone)]
+pub struct Media(Arc<Inner>);
+
+struct Inner {
+    commands: Mutex<Producer<Command>>,
+    wake: Wake,
+    next_leg: AtomicU32,
+    attached: Arc<AtomicUsize>,
+    grants: Grants,
+    counters: Arc<Counters>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the media thread has to say, for its one listener.
+pub struct MediaEvents {
+    events: Consumer<MediaEvent>,
+    retired: Consumer<Retired>,
+    wake: AsyncFd<Wake>,
+    attached: Arc<AtomicUsize>,
+}
+
+/// The media thread cannot take another leg.
+#[derive(Debug, thiserror::Error)]
+#[error("{MAX_LEGS} legs are in use, which is the most; the call is refused")]
+pub struct Full;
+
+/// Starts the media thread. Must be called within a tokio runtime.
+///
+/// Where real-time scheduling or locked memory is refused it runs on without, and [`MediaStatus`] says so.
+///
+/// # Errors
+/// Those of the descriptors and the thread it makes.
+pub fn start(config: &MediaConfig) -> io::Result<(Media, MediaEvents)> {
+    let (command_in, command_out) = ring(MAX_LEGS);
+    let (event_in, event_out) = ring(8 * MAX_LEGS);
+    // Each leg can bring itself, a port and two descriptors.
+    let (retired_in, retired_out) = ring(4 * MAX_LEGS);
+    let (wake, session_wake) = (Wake::new()?, Wake::new()?);
+    let counters = Arc::new(Counters::default());
+    let outbox = Outbox {
+        events: event_in,
+        retired: retired_in,
+        session: session_wake.try_clone()?,
+        counters: Arc::clone(&counters),
+        news: false,
+    };
+    let thread_wake = wake.try_clone()?;
+    let (report, granted) = mpsc::channel();
+    let config = config.clone();
+    let handle = std::thread::Builder::new().name("media".into()).spawn(move || {
+        serve(&config, thread_wake, command_out, outbox, &report);
+    })?;
+    let grants = granted.recv().map_err(|_| io::Error::other("the media thread ended as it started"))??;
+    let attached = Arc::new(AtomicUsize::new(0));
+    let inner = Inner {
+        commands: Mutex::new(command_in),
+        wake,
+        next_leg: AtomicU32::new(1),
+        attached: Arc::clone(&attached),
+        grants,
+        counters,
+        thread: Mutex::new(Some(handle)),
+    };
+    let events = MediaEvents {
+        events: event_out,
+        retired: retired_out,
+        wake: AsyncFd::register(session_wake)?,
+        attached,
+    };
+    Ok((Media(Arc::new(inner)), events))
+}
+
+fn serve(
+    config: &MediaConfig,
+    wake: Wake,
+    commands: Consumer<Command>,
+    outbox: Outbox,
+    report: &mpsc::Sender<io::Result<Grants>>,
+) {
+    let grants = claim_real_time(config);
+    let made = Poll::new().and_then(|poll| {
+        let ticker = Ticker::new(Duration::from_millis(u64::from(FRAME_MS)))?;
+        let legs = (0..MAX_LEGS).map(|_| None).collect();
+        let thread = MediaThread { poll, ticker, wake, commands, legs, outbox, buffer: [0; READ_BYTES] };
+        thread.prepare()?;
+        Ok(thread)
+    });
+    let mut thread = match made {
+        Ok(thread) => thread,
+        Err(error) => {
+            // The starter waits for this report, so it is there to take it.
+            let _starter_gone = report.send(Err(error));
+            return;
+        }
+    };
+    let _starter_gone = report.send(Ok(grants));
+    sched::prefault_stack();
+    alloc::forbid_in_this_thread();
+    thread.run();
+    alloc::allow_in_this_thread();
+}
+
+fn claim_real_time(config: &MediaConfig) -> Grants {
+    let mut refused = Vec::new();
+    let mut note =
+        |what: &str, advice: &str, error: &io::Error| refused.push(format!("{what}: {error}; {advice}"));
+    if let Err(error) = sched::set_fifo(config.priority) {
+        note("real-time priority", "raise RLIMIT_RTPRIO (LimitRTPRIO= in the unit)", &error);
+    }
+    if let Some(Err(error)) = config.cpu.map(sched::pin_to) {
+        note("CPU pinning", "name a CPU that this machine has in [media] cpu", &error);
+    }
+    let locked = match sched::lock_memory() {
+        Ok(()) => true,
+        Err(error) => {
+            note("locked memory", "raise RLIMIT_MEMLOCK (LimitMEMLOCK= in the unit)", &error);
+            false
+        }
+    };
+    let (policy, priority) = sched::current();
+    Grants { policy, priority, locked, refused }
+}
+
+impl Media {
+    /// Attaches a leg whose audio goes to the session.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn attach_room(&self, port: PipePort) -> Result<LegEnds, Full> {
+        let silence = Frame::SILENCE;
+        let origin = Timestamp::default();
+        let filler = Captured { number: 0, at: origin, frame: silence };
+        let (captured_in, captured) = prefaulted_ring(CAPTURED_FRAMES, &filler);
+        let filler = Playable { epoch: Epoch(0), segment: SegmentId(0), last: false, frame: silence };
+        let (playable, playable_out) = prefaulted_ring(PLAYABLE_FRAMES, &filler);
+        let duty = Duty::Room { captured: captured_in, playable: playable_out, playout: Playout::default() };
+        let (id, shared) = self.attach(port, duty)?;
+        Ok(LegEnds { id, captured, playable, shared })
+    }
+
+    /// Attaches a leg that hears itself.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn attach_echo(&self, port: PipePort, echo: Echo) -> Result<(LegId, Arc<LegShared>), Full> {
+        self.attach(
+            port,
+            if echo == Echo::Direct { Duty::EchoDirect } else { Duty::Echo(heapless::Deque::new()) },
+        )
+    }
+
+    /// Gives a leg a newly opened port after [`audio_path::MediaEventKind::PortDown`].
+    pub fn replace_port(&self, leg: LegId, port: PipePort) {
+        self.send(Command::Replace(leg, port));
+    }
+
+    /// Ends a leg. Its descriptors are closed shortly after.
+    pub fn detach(&self, leg: LegId) {
+        self.send(Command::Detach(leg));
+    }
+
+    /// What the media thread says of itself now.
+    pub fn status(&self) -> MediaStatus {
+        MediaStatus::read(&self.0.grants, &self.0.counters)
+    }
+
+    /// Ends the media thread, and with it all legs.
+    pub fn stop(&self) {
+        self.send(Command::Stop);
+        let handle = self.0.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(Err(_)) = handle.map(JoinHandle::join) {
+            log::error!("the media thread panicked");
+        }
+    }
+
+    fn attach(&self, port: PipePort, duty: Duty) -> Result<(LegId, Arc<LegShared>), Full> {
+        let admit = |legs| (legs < MAX_LEGS).then_some(legs + 1);
+        self.0.attached.fetch_update(Ordering::AcqRel, Ordering::Acquire, admit).map_err(|_| Full)?;
+        let id = LegId(self.0.next_leg.fetch_add(1, Ordering::Relaxed));
+        let shared = Arc::new(LegShared::default());
+        self.send(Command::Attach(Box::new(MediaLeg::new(id, port, Arc::clone(&shared), duty))));
+        Ok((id, shared))
+    }
+
+    fn send(&self, command: Command) {
+        let mut commands = self.0.commands.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut command = Some(command);
+        while let Some(Err(refused)) = command.take().map(|command| commands.push(command)) {
+            // Full means that the media thread has hundreds of commands to go through: it gets there within a tick.
+            command = Some(refused);
+            self.0.wake.notify();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.0.wake.notify();
+    }
+}
+
+impl MediaEvents {
+    /// Waits until frames were captured, an event happened or something is to be dropped.
+    ///
+    /// # Errors
+    /// Those of the reactor, which ends with the runtime.
+    pub async fn wait(&self) -> io::Result<()> {
+        let mut ready = self.wake.readable().await?;
+        self.wake.get_ref().clear();
+        ready.clear_ready();
+        Ok(())
+    }
+
+    /// The next event, oldest first. Drops what the media thread is done with on the way.
+    pub fn next_event(&mut self) -> Option<MediaEvent> {
+        while let Some(retired) = self.retired.pop() {
+            match retired {
+                Retired::Leg(leg) => {
+                    self.attached.fetch_sub(1, Ordering::AcqRel);
+                    log::debug!("leg {} retired", leg.id.0);
+                }
+                Retired::Port(port) => drop(port),
+                Retired::Descriptor(descriptor) => drop(descriptor),
+            }
+        }
+        self.events.pop()
+    }
+}
