@@ -11,4 +11,4 @@ mod tick;
 mod wake;
 
 pub use tick::{Ticker, monotonic_nanos};
-pub use wake::Wake;
+pub use wake::{Wake, WakeListener};

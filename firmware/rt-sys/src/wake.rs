@@ -2,6 +2,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{EventfdFlags, eventfd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Wakes another thread's poll loop: an eventfd.
 #[derive(Debug)]
@@ -47,5 +49,31 @@ impl AsFd for Wake {
 impl AsRawFd for Wake {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+/// The tokio side of a [`Wake`].
+#[derive(Debug)]
+pub struct WakeListener(AsyncFd<Wake>);
+
+impl WakeListener {
+    /// Listens for `wake`. Must be called within a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// Those of the reactor.
+    pub fn new(wake: Wake) -> io::Result<Self> {
+        // SAFETY: `Wake` owns its descriptor, gives the same one each time and closes it only when dropped.
+        Ok(Self(unsafe { AsyncFd::register_with_interest(wake, Interest::READABLE) }?))
+    }
+
+    /// Resolves once the wake-up was given since the last time, and takes it.
+    ///
+    /// # Errors
+    /// Those of the reactor, which ends with the runtime.
+    pub async fn woken(&self) -> io::Result<()> {
+        let mut ready = self.0.readable().await?;
+        ready.clear_ready();
+        self.0.get_ref().clear();
+        Ok(())
     }
 }

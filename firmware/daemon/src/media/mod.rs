@@ -18,8 +18,7 @@ use audio_path::{
     Timestamp, prefaulted_ring, ring,
 };
 use rt_sys::poll::Poll;
-use rt_sys::{Ticker, Wake, alloc, sched};
-use tokio::io::unix::AsyncFd;
+use rt_sys::{Ticker, Wake, WakeListener, alloc, sched};
 
 pub use leg::LegShared;
 pub use status::{Grants, Lateness, MediaStatus};
@@ -84,7 +83,7 @@ struct Inner {
 pub struct MediaEvents {
     events: Consumer<MediaEvent>,
     retired: Consumer<Retired>,
-    wake: AsyncFd<Wake>,
+    wake: WakeListener,
     attached: Arc<AtomicUsize>,
 }
 
@@ -133,7 +132,7 @@ pub fn start(config: &MediaConfig) -> io::Result<(Media, MediaEvents)> {
     let events = MediaEvents {
         events: event_out,
         retired: retired_out,
-        wake: AsyncFd::register(session_wake)?,
+        wake: WakeListener::new(session_wake)?,
         attached,
     };
     Ok((Media(Arc::new(inner)), events))
@@ -270,10 +269,7 @@ impl MediaEvents {
     /// # Errors
     /// Those of the reactor, which ends with the runtime.
     pub async fn wait(&self) -> io::Result<()> {
-        let mut ready = self.wake.readable().await?;
-        self.wake.get_ref().clear();
-        ready.clear_ready();
-        Ok(())
+        self.wake.woken().await
     }
 
     /// The next event, oldest first. Drops what the media thread is done with on the way.
