@@ -298,7 +298,7 @@ fn length(header: &Map<String, Value>, key: &str) -> Result<usize, BadHeader> {
         None | Some(Value::Null) => Ok(0),
         Some(value) => value
             .as_u64()
-            .filter(|&n| n <= u64::from(u32::MAX))
+            .and_then(|n| u32::try_from(n).ok())
             .map(|n| n as usize)
             .ok_or_else(|| BadHeader::Boundless(format!("{key} is no length"))),
     }

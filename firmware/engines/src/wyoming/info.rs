@@ -22,6 +22,7 @@ pub struct Attribution {
 }
 
 /// A speech recognition program.
+#[expect(clippy::struct_excessive_bools, reason = "the protocol's own fields")]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AsrProgram {
     /// Identifier.
