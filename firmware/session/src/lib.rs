@@ -1,1 +1,70 @@
-//! Rooms, legs, utterances and the commit policy: no I/O, no clock.
+//! The interpreter room: voice activity, utterances, the commit policy and ordered playback of one phone's leg with
+//! two languages. No I/O, no clock, no thread: bytes and time go in, actions come out.
+//!
+//! # How to call it
+//!
+//! 1. [`Interpreter::handle`] takes what happened and when.
+//! 2. [`Interpreter::poll_action`] until `None`: carry out each [`Action`] in that order. Their results are inputs of
+//!    a later call; none is expected at once.
+//! 3. Sleep until something happens or [`Interpreter::next_deadline`] comes, which is an [`Input::Tick`]. Again.
+//!
+//! Engines may answer in any order, late, twice or never: utterances and segments carry numbers, each stage has a
+//! deadline, and answers that nobody waits for are counted and dropped.
+//!
+//! ```
+//! use audio_path::{SegmentId, Timestamp};
+//! use session::{Action, Event, Input, Interpreter, LanguagePair};
+//!
+//! let (english, spanish) = ("en".parse()?, "es".parse()?);
+//! let pair = LanguagePair::new(english, spanish).expect("the languages differ");
+//! let mut room = Interpreter::new(pair);
+//! let now = Timestamp::from_nanos(1_000_000_000);
+//!
+//! // The phone is there: first the caller is told that a machine translates, in both languages.
+//! room.handle(now, Input::Connected);
+//! let mut texts = Vec::new();
+//! while let Some(action) = room.poll_action() {
+//!     if let Action::Speak { segment, text, language } = action {
+//!         texts.push((segment, text, language));
+//!     }
+//! }
+//! assert_eq!(texts.iter().map(|(_, _, language)| *language).collect::<Vec<_>>(), [english, spanish]);
+//! assert!(room.next_deadline().is_some_and(|deadline| deadline > now), "the speech engine has until then");
+//!
+//! // The second half is ready first; playback keeps the order.
+//! room.handle(now, Input::SpeechReady { segment: texts[1].0 });
+//! assert_eq!(room.poll_action(), None);
+//! room.handle(now, Input::SpeechReady { segment: texts[0].0 });
+//! assert_eq!(room.poll_action(), Some(Action::Play { segment: texts[0].0 }));
+//!
+//! // When both were heard, the room listens.
+//! room.handle(now, Input::PlaybackEnded { segment: texts[0].0 });
+//! room.handle(now, Input::PlaybackEnded { segment: texts[1].0 });
+//! let actions: Vec<_> = std::iter::from_fn(|| room.poll_action()).collect();
+//! assert!(actions.contains(&Action::Emit(Event::Listening)));
+//!
+//! // An answer that nobody waits for does nothing, and is counted.
+//! room.handle(now, Input::Translated { segment: SegmentId(99), text: "¿Qué?" });
+//! assert_eq!((room.poll_action(), room.discards().late_answers), (None, 1));
+//! # Ok::<(), session::NotALanguage>(())
+//! ```
+
+mod align;
+mod ear;
+mod gate;
+mod hearing;
+mod interpreter;
+mod language;
+mod message;
+mod segment;
+mod speaking;
+mod transcript;
+mod turns;
+mod voice;
+
+pub use ear::FrameCounts;
+pub use gate::ECHO_TAIL;
+pub use interpreter::{Discards, Interpreter};
+pub use language::{Language, LanguagePair, NotALanguage, announcement};
+pub use message::{Action, Component, Cue, Event, Input, Latency, UtteranceId};
+pub use voice::END_OF_SPEECH;

@@ -1,0 +1,286 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use audio_path::{SegmentId, Timestamp};
+
+use crate::ear::{Ear, FrameCounts};
+use crate::language::announcement;
+use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, Stamps, TTS_DEADLINE};
+use crate::turns::{Hearing, Turn, Turns, Utterance};
+use crate::{Action, Component, Cue, Event, Input, Language, LanguagePair, UtteranceId};
+
+/// Silence after the end of speech that a caller takes for a dead line; then the wait cue is heard.
+const WAIT_CUE_AFTER: Duration = Duration::from_secs(1);
+/// From one wait cue to the next.
+const WAIT_CUE_EVERY: Duration = Duration::from_millis(2_500);
+/// A cue lasts a fraction of a second; without an answer for this long it is not being played.
+const CUE_DEADLINE: Duration = Duration::from_secs(3);
+/// Where no announcement could be spoken nothing may be listened to: it is tried again.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
+/// Actions that may wait to be fetched. The contract is to fetch them all; who does not loses audio frames, counted.
+const MOST_ACTIONS: usize = 1_024;
+
+/// What the session could not use; for reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Discards {
+    /// Answers of engines or of playback that came too late, twice or for nothing that was asked.
+    pub late_answers: u64,
+    /// Clauses that were dropped since too many waited.
+    pub segments: u64,
+}
+
+/// Whether the caller was told that a machine translates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Announcement {
+    Unspoken,
+    Speaking,
+    FailedUntil(Timestamp),
+    Spoken,
+}
+
+/// An interpreter room: one phone, two languages. See the [crate's documentation](crate) for how to call it.
+pub struct Interpreter {
+    languages: LanguagePair,
+    announcement: Announcement,
+    pub(crate) ear: Ear,
+    pub(crate) turns: Turns,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) discards: Discards,
+    cue: Option<(SegmentId, Timestamp)>,
+    wait_cue_at: Option<Timestamp>,
+    tone_due: bool,
+    next_segment: u32,
+    next_utterance: u32,
+}
+
+impl Interpreter {
+    /// A room for a phone that is not connected yet.
+    pub fn new(languages: LanguagePair) -> Self {
+        Self {
+            languages,
+            announcement: Announcement::Unspoken,
+            ear: Ear::new(),
+            turns: Turns::default(),
+            actions: VecDeque::new(),
+            discards: Discards::default(),
+            cue: None,
+            wait_cue_at: None,
+            tone_due: false,
+            next_segment: 0,
+            next_utterance: 0,
+        }
+    }
+
+    /// Takes what happened at `now`; `now` never goes back.
+    pub fn handle(&mut self, now: Timestamp, input: Input<'_>) {
+        match input {
+            Input::Connected if self.announcement == Announcement::Unspoken => self.announce(now),
+            Input::Captured(_) if self.announcement != Announcement::Spoken => self.ear.ignore(),
+            Input::Captured(captured) => {
+                let heard = self.ear.hear(captured);
+                self.heard(now, heard);
+            }
+            Input::Rendered(frame) => self.ear.gate.rendered(frame),
+            Input::Partial { utterance, delta, language } => self.partial(now, utterance, delta, language),
+            Input::Final { utterance, text, language } => self.final_text(now, utterance, text, language),
+            Input::RecognitionFailed { utterance, reason } => self.recognition_failed(now, utterance, reason),
+            Input::Translated { segment, text } => self.translated(now, segment, text),
+            Input::TranslationFailed { segment, reason } => self.translation_failed(now, segment, reason),
+            Input::SpeechReady { segment } => self.speech_ready(now, segment),
+            Input::SpeechFailed { segment, reason } => self.speech_failed(now, segment, reason),
+            Input::PlaybackStarted { segment } => self.playback_started(now, segment),
+            Input::PlaybackEnded { segment } => self.playback_ended(now, segment),
+            Input::Connected | Input::Tick => {}
+        }
+        self.meet_deadlines(now);
+        self.take_turns(now);
+    }
+
+    /// The next thing to do; `None` when everything is done until the next input or deadline.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`handle`](Self::handle) with [`Input::Tick`] at the latest, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let again = match self.announcement {
+            Announcement::FailedUntil(at) => Some(at),
+            _ => None,
+        };
+        let hold = if self.ear.speaking() && !self.is_playing() { self.turns.hold_ends() } else { None };
+        let cue = if self.may_cue() { self.wait_cue_at } else { None };
+        let playing = self.cue.map(|(_, deadline)| deadline);
+        [again, hold, cue, playing, self.ear.deadline(), self.turns.deadline()].into_iter().flatten().min()
+    }
+
+    /// What became of the captured frames so far.
+    pub fn frames(&self) -> FrameCounts {
+        self.ear.counts
+    }
+
+    /// Captured frames that are kept until it is known whether they belong to speech.
+    pub fn frames_undecided(&self) -> usize {
+        self.ear.in_pre_roll()
+    }
+
+    /// What could not be used so far.
+    pub fn discards(&self) -> Discards {
+        self.discards
+    }
+
+    pub(crate) fn languages(&self) -> &LanguagePair {
+        &self.languages
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.actions.push_back(Action::Emit(event));
+    }
+
+    pub(crate) fn error(&mut self, component: Component, message: String) {
+        self.emit(Event::Error { component, message });
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.actions.len() < MOST_ACTIONS
+    }
+
+    pub(crate) fn new_utterance(&mut self) -> UtteranceId {
+        self.next_utterance += 1;
+        UtteranceId(self.next_utterance)
+    }
+
+    pub(crate) fn new_segment(&mut self) -> SegmentId {
+        self.next_segment += 1;
+        SegmentId(self.next_segment)
+    }
+
+    /// Somebody stopped speaking and is owed a translation.
+    pub(crate) fn expect_answer(&mut self, now: Timestamp) {
+        self.wait_cue_at = Some(now + WAIT_CUE_AFTER);
+    }
+
+    /// The cue that is being played ended, if `segment` is it.
+    pub(crate) fn cue_ended(&mut self, segment: SegmentId) -> bool {
+        self.cue.take_if(|(id, _)| *id == segment).is_some()
+    }
+
+    pub(crate) fn cue_is(&self, segment: SegmentId) -> bool {
+        self.cue.is_some_and(|(id, _)| id == segment)
+    }
+
+    /// The end of what was played is missing.
+    pub(crate) fn owe_tone(&mut self) {
+        self.tone_due = true;
+    }
+
+    fn announce(&mut self, now: Timestamp) {
+        self.announcement = Announcement::Speaking;
+        let id = self.new_utterance();
+        let mut utterance = Utterance::new(id);
+        utterance.announcement = true;
+        utterance.hearing = Hearing::Closed;
+        for language in self.languages.both() {
+            let (text, spoken_in) = announcement(language);
+            let segment = self.new_segment();
+            utterance.segments.push_back(announcement_segment(segment, text, spoken_in, now));
+            self.actions.push_back(Action::Speak { segment, text: text.to_owned(), language: spoken_in });
+        }
+        self.turns.push(utterance);
+    }
+
+    fn is_playing(&self) -> bool {
+        self.cue.is_some() || self.turns.is_playing()
+    }
+
+    fn may_cue(&self) -> bool {
+        !self.is_playing() && !self.ear.speaking() && self.turns.owes_speech()
+    }
+
+    fn meet_deadlines(&mut self, now: Timestamp) {
+        let heard = self.ear.tick(now);
+        self.heard(now, heard);
+        if matches!(self.announcement, Announcement::FailedUntil(at) if at <= now) {
+            self.announce(now);
+        }
+        if let Some((segment, _)) = self.cue.take_if(|(_, deadline)| *deadline <= now) {
+            self.playback_failed(now, segment);
+        }
+        let (utterances, segments) = self.turns.overdue(now);
+        for utterance in utterances {
+            self.recognition_failed(now, utterance, "no answer in time");
+        }
+        for segment in segments {
+            self.segment_overdue(now, segment);
+        }
+        while let Some(dropped) = self.turns.overflow() {
+            self.discards.segments += 1;
+            self.actions.push_back(Action::Discard { segment: dropped.id });
+            self.error(
+                Component::Playback,
+                format!("too much waits to be spoken; dropped: {}", dropped.source),
+            );
+        }
+    }
+
+    /// Plays whatever comes next, unless something is played already.
+    fn take_turns(&mut self, now: Timestamp) {
+        while !self.is_playing() {
+            if self.tone_due {
+                self.tone_due = false;
+                self.play_cue(now, Cue::Error);
+                return;
+            }
+            match self.turns.next(now, self.ear.speaking()) {
+                Turn::Play(segment) => self.play(now, segment),
+                Turn::Tone => self.tone_due = true,
+                Turn::Announced(heard) => self.announced(now, heard),
+                Turn::Wait => return self.cue_while_waiting(now),
+            }
+        }
+    }
+
+    fn announced(&mut self, now: Timestamp, heard: bool) {
+        if heard {
+            self.announcement = Announcement::Spoken;
+            self.emit(Event::Listening);
+        } else {
+            self.announcement = Announcement::FailedUntil(now + ANNOUNCE_AGAIN);
+            self.tone_due = true;
+        }
+    }
+
+    fn cue_while_waiting(&mut self, now: Timestamp) {
+        if self.may_cue() && self.wait_cue_at.is_some_and(|at| at <= now) {
+            self.wait_cue_at = Some(now + WAIT_CUE_EVERY);
+            self.play_cue(now, Cue::Wait);
+        }
+    }
+
+    fn play(&mut self, now: Timestamp, id: SegmentId) {
+        if let Some(segment) = self.turns.segment(id) {
+            segment.stage = Stage::Playing { deadline: now + PLAYBACK_DEADLINE };
+            self.ear.gate.playback_begins();
+            self.actions.push_back(Action::Play { segment: id });
+        }
+    }
+
+    fn play_cue(&mut self, now: Timestamp, cue: Cue) {
+        let segment = self.new_segment();
+        self.cue = Some((segment, now + CUE_DEADLINE));
+        self.ear.gate.playback_begins();
+        self.actions.push_back(Action::PlayCue { segment, cue });
+        self.emit(Event::CuePlayed { cue });
+    }
+}
+
+fn announcement_segment(id: SegmentId, text: &str, language: Language, now: Timestamp) -> Segment {
+    Segment {
+        id,
+        source: text.to_owned(),
+        source_lang: language,
+        target_lang: language,
+        stage: Stage::Synthesising { deadline: now + TTS_DEADLINE },
+        stamps: Stamps::default(),
+        cut_short: false,
+    }
+}

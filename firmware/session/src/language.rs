@@ -1,0 +1,128 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// A language by its two-letter ISO 639-1 code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Language([u8; 2]);
+
+/// The text does not begin with a two-letter language code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotALanguage;
+
+impl fmt::Display for NotALanguage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a two-letter language code such as \"en\"")
+    }
+}
+
+impl std::error::Error for NotALanguage {}
+
+impl FromStr for Language {
+    type Err = NotALanguage;
+
+    /// Reads `en`, `EN`, `en-US` or `en_US`: engines report any of them, and the region makes no difference here.
+    fn from_str(text: &str) -> Result<Self, NotALanguage> {
+        let code = text.trim().split(['-', '_']).next().unwrap_or_default();
+        match code.as_bytes() {
+            &[a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
+                Ok(Self([a.to_ascii_lowercase(), b.to_ascii_lowercase()]))
+            }
+            _ => Err(NotALanguage),
+        }
+    }
+}
+
+impl Language {
+    /// The code, two lower-case letters.
+    pub fn code(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("from_str admits ASCII letters only")
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Debug for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// The two languages of an interpreter room, known to differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanguagePair {
+    first: Language,
+    second: Language,
+}
+
+impl LanguagePair {
+    /// `None` where both are the same language: there is nothing to interpret.
+    pub fn new(first: Language, second: Language) -> Option<Self> {
+        (first != second).then_some(Self { first, second })
+    }
+
+    /// Both, in the order of the configuration.
+    pub fn both(&self) -> [Language; 2] {
+        [self.first, self.second]
+    }
+
+    /// Source and target for speech heard as `heard`. A language outside the pair, or none, counts as the first one.
+    pub fn direction(&self, heard: Option<Language>) -> (Language, Language) {
+        if heard == Some(self.second) { (self.second, self.first) } else { (self.first, self.second) }
+    }
+}
+
+/// What a caller is told before anything he says leaves the box. Languages without an entry hear the English text,
+/// which is still true if not understood.
+pub fn announcement(language: Language) -> (&'static str, Language) {
+    let text = match language.code() {
+        "es" => "Una máquina traduce esta llamada. Hable después de este mensaje.",
+        "fr" => "Une machine traduit cet appel. Parlez après ce message.",
+        "de" => "Eine Maschine übersetzt dieses Gespräch. Sprechen Sie nach dieser Ansage.",
+        "it" => "Una macchina traduce questa chiamata. Parlate dopo questo messaggio.",
+        "pt" => "Uma máquina traduz esta chamada. Fale depois desta mensagem.",
+        _ => return ("A machine translates this call. Please speak after this message.", Language(*b"en")),
+    };
+    (text, language)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn language(code: &str) -> Language {
+        code.parse().unwrap()
+    }
+
+    #[test]
+    fn regions_and_case_do_not_matter() {
+        for text in ["en", "EN", "en-US", "en_GB", " en "] {
+            assert_eq!(language(text).code(), "en");
+        }
+        for text in ["", "e", "eng", "é", "12", "-en"] {
+            assert_eq!(text.parse::<Language>(), Err(NotALanguage), "{text}");
+        }
+    }
+
+    #[test]
+    fn direction_follows_what_was_heard() {
+        let [en, es, pt] = ["en", "es", "pt"].map(language);
+        let pair = LanguagePair::new(en, es).unwrap();
+        assert_eq!(pair.direction(Some(en)), (en, es));
+        assert_eq!(pair.direction(Some(es)), (es, en));
+        assert_eq!(pair.direction(Some(pt)), (en, es));
+        assert_eq!(pair.direction(None), (en, es));
+        assert_eq!(LanguagePair::new(en, en), None);
+    }
+
+    #[test]
+    fn announcements_differ_by_language() {
+        let texts: std::collections::HashSet<_> =
+            ["en", "es", "fr", "de", "it", "pt"].map(|code| announcement(language(code)).0).into();
+        assert_eq!(texts.len(), 6);
+        assert_eq!(announcement(language("ja")).1, language("en"));
+    }
+}
