@@ -4,6 +4,8 @@ use engines::wyoming::{Decoder, Event, Limits, Message, Refused, Transcribe, Voi
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+type Expected = fn(&Refused) -> bool;
+
 fn small() -> Limits {
     Limits { header: 256, data: 512, payload: 512, skip: 4096 }
 }
@@ -37,7 +39,9 @@ fn decode(bytes: &[u8], sizes: &[usize], limits: Limits) -> Vec<Result<Event, Re
 
 fn encoded(events: &[Event]) -> Vec<u8> {
     let mut wire = Vec::new();
-    events.iter().for_each(|event| event.encode(&mut wire));
+    for event in events {
+        event.encode(&mut wire);
+    }
     wire
 }
 
@@ -72,7 +76,7 @@ fn data_block_is_laid_over_inline_data() {
 fn stream_lives_after_each_refusal() {
     let good = encoded(&[event("describe", json!({}), b"")]);
     let long = vec![b'x'; 300];
-    let cases: [(&[u8], fn(&Refused) -> bool); 6] = [
+    let cases: [(&[u8], Expected); 6] = [
         (b"no json\n", |r| matches!(r, Refused::BadHeader(_))),
         (b"{\"data\":{}}\n", |r| matches!(r, Refused::BadHeader(_))),
         (b"\xff\xfe\0\n", |r| matches!(r, Refused::BadHeader(_))),
