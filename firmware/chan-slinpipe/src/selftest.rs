@@ -1,0 +1,3 @@
+//! tmp
+pub(crate) fn register() {}
+pub(crate) fn unregister() {}
