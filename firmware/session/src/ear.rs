@@ -80,7 +80,7 @@ impl Ear {
 
     /// Whether the newest frame was voice, rather than a pause within speech.
     pub(crate) fn voiced(&self) -> bool {
-        self.last_voiced() == self.last_frame
+        self.voice.voiced()
     }
 
     /// Frames that wait for a decision.

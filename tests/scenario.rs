@@ -1,0 +1,239 @@
+//! Whole calls through the session core on a simulated clock: order, echo, failures, counts.
+
+use std::time::Duration;
+
+use dragoman_tests::simulation::{Behaviour, Simulation, Sound, Speech};
+use proptest::prelude::*;
+use session::{Cue, Event, Input, UtteranceId, announcement};
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Says `words` numbered words, 400 ms each, beginning at `at`.
+fn speech(number: u32, at: Duration, words: u32, language: &'static str) -> Speech {
+    let word = |n| format!("w{number:03}{n:02}{}", if n % 4 == 3 { "." } else { "" });
+    let text = (0..words).map(word).collect::<Vec<_>>().join(" ");
+    Speech { at, lasts: Duration::from_millis(400) * words, text, language }
+}
+
+/// A caller who speaks `count` times from the tenth second on, in either language, and listens in between.
+fn conversation(count: u32, every: Duration) -> Vec<Speech> {
+    let language = |n| if n % 2 == 0 { "en" } else { "es" };
+    (0..count).map(|n| speech(n, secs(10) + every * n, 3 + n % 7, language(n))).collect()
+}
+
+/// The numbered words that were spoken, in order.
+fn spoken_words(simulation: &Simulation) -> Vec<String> {
+    let texts = simulation.played.iter().filter_map(|(_, sound)| match sound {
+        Sound::Speech(text) => Some(text),
+        Sound::Cue(_) => None,
+    });
+    let words = texts.flat_map(|text| text.split_whitespace());
+    let numbered = words.map(|w| w.trim_start_matches(['x', 'X']).trim_end_matches('.').to_lowercase());
+    numbered.filter(|w| w.starts_with('w') && w.len() == 6).collect()
+}
+
+fn all_words(script: &[Speech]) -> Vec<String> {
+    let words = script.iter().flat_map(|s| s.text.split_whitespace());
+    words.map(|w| w.trim_end_matches('.').to_owned()).collect()
+}
+
+fn cues(simulation: &Simulation, which: Cue) -> usize {
+    simulation.played.iter().filter(|(_, sound)| *sound == Sound::Cue(which)).count()
+}
+
+fn errors(simulation: &Simulation) -> usize {
+    simulation.events.iter().filter(|(_, event)| matches!(event, Event::Error { .. })).count()
+}
+
+fn assert_in_order_and_once(simulation: &Simulation) {
+    let words = spoken_words(simulation);
+    for pair in words.windows(2) {
+        assert!(pair[0] < pair[1], "spoken twice or out of order: {pair:?}");
+    }
+}
+
+fn assert_every_frame_counted(simulation: &Simulation) {
+    let counts = simulation.room.frames();
+    let explained = counts.recognised
+        + counts.silent
+        + counts.gated
+        + counts.unannounced
+        + counts.unrecognised
+        + counts.refused
+        + simulation.room.frames_undecided() as u64;
+    assert_eq!(counts.captured, explained, "{counts:?}");
+    assert_eq!(counts.recognised, simulation.frames_recognised);
+}
+
+fn run(script: &[Speech], behaviour: Behaviour, seed: u64, end: Duration) -> Simulation {
+    let mut simulation = Simulation::new(script.to_vec(), behaviour, seed);
+    simulation.run(end);
+    assert_in_order_and_once(&simulation);
+    assert_every_frame_counted(&simulation);
+    assert_eq!(simulation.echo_recognised, 0, "the echo of playback reached the recogniser");
+    simulation
+}
+
+#[test]
+fn the_caller_is_told_before_he_is_listened_to() {
+    // He speaks from the first moment on; nothing of it leaves before both announcements were heard.
+    let early = Speech { at: secs(0), lasts: secs(4), text: "too early".into(), language: "en" };
+    let simulation = run(&[early], Behaviour::GOOD, 1, secs(20));
+    let texts: Vec<_> = simulation.played.iter().take(2).map(|(_, sound)| sound.clone()).collect();
+    let told = ["en", "es"].map(|code| Sound::Speech(announcement(code.parse().unwrap()).0.to_owned()));
+    assert_eq!(texts, told);
+    assert_eq!(simulation.frames_recognised, 0);
+    assert!(simulation.events.iter().any(|(_, event)| *event == Event::Listening));
+}
+
+#[test]
+fn a_sentence_is_translated_and_its_time_accounted_for() {
+    let script = [speech(0, secs(10), 5, "es")];
+    let simulation = run(&script, Behaviour::GOOD, 2, secs(20));
+    assert_eq!(spoken_words(&simulation), all_words(&script));
+    let heard =
+        simulation.played.iter().find(|(_, s)| matches!(s, Sound::Speech(t) if t.starts_with("en: w000")));
+    let (at, _) = heard.expect("the translation is played");
+    let latency = simulation.events.iter().find_map(|(_, event)| match event {
+        Event::Latency { stages, .. } => Some(stages),
+        _ => None,
+    });
+    let total = latency.expect("a latency is reported").total();
+    let measured = *at - (script[0].at + script[0].lasts);
+    assert!(
+        total.abs_diff(measured) <= Duration::from_millis(100),
+        "reported {total:?}, measured {measured:?}"
+    );
+}
+
+#[test]
+fn no_first_syllable_is_lost() {
+    let simulation = run(&[speech(0, secs(10), 5, "en")], Behaviour::GOOD, 3, secs(20));
+    // All of the two seconds, and at most pre-roll and hangover around them.
+    assert!((100..=135).contains(&simulation.frames_recognised), "{} frames", simulation.frames_recognised);
+}
+
+#[test]
+fn an_hour_of_conversation_keeps_order_and_loses_nothing() {
+    let script = conversation(220, secs(16));
+    let behaviour = Behaviour { slowest: Duration::from_millis(1_500), repeats: 20, ..Behaviour::GOOD };
+    let simulation = run(&script, behaviour, 4, secs(3_600));
+    assert_eq!(spoken_words(&simulation), all_words(&script));
+    assert_eq!(cues(&simulation, Cue::Error), 0);
+    assert!(simulation.room.discards().late_answers > 50, "repeated answers are counted");
+}
+
+#[test]
+fn a_monologue_is_spoken_in_order_after_it() {
+    // Three sentences with pauses too short for playback: the answers come out of order, the speech does not.
+    let script = [speech(0, secs(10), 9, "en"), speech(1, secs(15), 9, "en"), speech(2, secs(20), 9, "en")];
+    let behaviour = Behaviour { slowest: Duration::from_millis(3_500), ..Behaviour::GOOD };
+    for seed in 0..40 {
+        let simulation = run(&script, behaviour, seed, secs(60));
+        assert!(errors(&simulation) == 0, "{:?}", simulation.events);
+    }
+}
+
+#[test]
+fn a_revised_final_text_takes_nothing_back() {
+    let script = conversation(12, secs(14));
+    for seed in 0..20 {
+        let behaviour = Behaviour { revises: true, ..Behaviour::GOOD };
+        let simulation = run(&script, behaviour, seed, secs(190));
+        let (spoken, all) = (spoken_words(&simulation), all_words(&script));
+        assert_eq!(spoken, all, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_slow_translation_is_bridged_by_soft_cues() {
+    let behaviour = Behaviour { streams: false, mute: 100, ..Behaviour::GOOD };
+    let mut simulation = Simulation::new(vec![speech(0, secs(25), 4, "en")], Behaviour::GOOD, 5);
+    simulation.run(secs(20));
+    simulation.set_behaviour(behaviour);
+    simulation.run(secs(45));
+    // The recogniser never answers: cues until its deadline, then the error tone, once.
+    assert!((3..=5).contains(&cues(&simulation, Cue::Wait)), "{:?}", simulation.played);
+    assert_eq!((cues(&simulation, Cue::Error), errors(&simulation)), (1, 1));
+    assert_eq!(simulation.frames_in_playback, 0);
+}
+
+#[test]
+fn failures_are_heard_and_the_call_goes_on() {
+    let script = conversation(60, secs(25));
+    for seed in 0..6 {
+        let behaviour = Behaviour { fails: 10, mute: 5, repeats: 10, revises: true, ..Behaviour::GOOD };
+        let mut simulation = Simulation::new(script.clone(), Behaviour::GOOD, seed);
+        simulation.run(secs(9));
+        simulation.set_behaviour(behaviour);
+        simulation.run(secs(1_540));
+        assert_in_order_and_once(&simulation);
+        assert_every_frame_counted(&simulation);
+        let (tones, errors) = (cues(&simulation, Cue::Error), errors(&simulation));
+        assert!(tones > 0 && tones == errors, "seed {seed}: {tones} tones, {errors} errors");
+        assert!(spoken_words(&simulation).len() > all_words(&script).len() / 2, "seed {seed}");
+    }
+}
+
+#[test]
+fn without_a_voice_nothing_is_listened_to() {
+    let behaviour = Behaviour { fails: 100, ..Behaviour::GOOD };
+    let simulation = run(&conversation(3, secs(8)), behaviour, 6, secs(40));
+    assert_eq!(simulation.frames_recognised, 0);
+    assert!((5..=9).contains(&cues(&simulation, Cue::Error)), "{:?}", simulation.played);
+}
+
+#[test]
+fn talk_over_playback_is_heard_when_it_is_louder_than_any_echo() {
+    let mut script = vec![speech(0, secs(10), 8, "en")];
+    script.push(Speech { at: secs(14), lasts: secs(2), text: "w00100 w00101".into(), language: "en" });
+    let mut quiet_echo = Simulation::new(script, Behaviour::GOOD, 7);
+    quiet_echo.machine_peak = 800.0;
+    quiet_echo.run(secs(40));
+    assert!(quiet_echo.frames_in_playback > 20, "he spoke over the translation");
+    assert_in_order_and_once(&quiet_echo);
+    assert_every_frame_counted(&quiet_echo);
+    assert!(spoken_words(&quiet_echo).contains(&"w00101".to_owned()));
+}
+
+#[test]
+fn a_phone_that_stops_sending_ends_its_utterance() {
+    let mut simulation = Simulation::new(vec![speech(0, secs(10), 20, "en")], Behaviour::GOOD, 8);
+    simulation.sends_until = secs(13);
+    simulation.run(secs(30));
+    let ended = |event: &Event| matches!(event, Event::SpeechEnded { .. });
+    assert!(simulation.events.iter().any(|(at, event)| ended(event) && *at <= secs(15)));
+    assert!(spoken_words(&simulation).len() >= 5);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever engines answer, whenever, for whatever number: no panic, nothing out of order, all frames counted.
+    #[test]
+    fn garbage_from_engines_does_no_harm(
+        garbage in prop::collection::vec((0u8..9, 0u32..12, "\\PC{0,40}|[\\x00-\\x20]{0,9}|(a, ){900}"), 1..60),
+        seed in any::<u64>(),
+    ) {
+        let mut simulation = Simulation::new(conversation(2, secs(9)), Behaviour::GOOD, seed);
+        for (step, (kind, number, text)) in garbage.iter().enumerate() {
+            simulation.run(Duration::from_millis(500) * step as u32);
+            let (utterance, segment) = (UtteranceId(*number), audio_path::SegmentId(*number));
+            let language = text.parse().ok();
+            simulation.tell(match kind {
+                0 => Input::Partial { utterance, delta: text, language },
+                1 => Input::Final { utterance, text, language },
+                2 => Input::RecognitionFailed { utterance, reason: text },
+                3 => Input::Translated { segment, text },
+                4 => Input::TranslationFailed { segment, reason: text },
+                5 => Input::SpeechFailed { segment, reason: text },
+                6 => Input::Connected,
+                7 => Input::PlaybackStarted { segment },
+                _ => Input::Tick,
+            });
+        }
+        assert_every_frame_counted(&simulation);
+    }
+}
