@@ -4,6 +4,7 @@
 //! - [`prefix`] runs programs of the private Debian tree, [`process`] starts and stops any program.
 //! - [`run_dir`] is where all of them keep their files.
 
+pub mod asterisk;
 pub mod cache;
 pub mod interrupt;
 pub mod prefix;
