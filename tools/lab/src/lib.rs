@@ -12,3 +12,4 @@ pub mod process;
 pub mod run_dir;
 pub mod setup;
 pub mod speech;
+pub mod whisper_ggml;
