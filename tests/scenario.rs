@@ -101,7 +101,7 @@ fn a_sentence_is_translated_and_its_time_accounted_for() {
         _ => None,
     });
     let total = latency.expect("a latency is reported").total();
-    let measured = *at - (script[0].at + script[0].lasts);
+    let measured = at.saturating_sub(script[0].at + script[0].lasts);
     assert!(
         total.abs_diff(measured) <= Duration::from_millis(100),
         "reported {total:?}, measured {measured:?}"
