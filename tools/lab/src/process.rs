@@ -1,5 +1,6 @@
 //! A child process that never outlives its owner.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -14,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::interrupt;
 
+/// `setpriv` (util-linux, on every Debian) asks the kernel for it, which std cannot without unsafe code.
+const WITH_DEATH_SIGNAL: [&str; 4] = ["setpriv", "--pdeathsig", "TERM", "--"];
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// A running child with its output in a log file. Dropping it stops it: SIGTERM, then SIGKILL after five seconds.
@@ -32,9 +35,9 @@ impl Process {
     /// When the program or the log file cannot be opened.
     pub fn spawn(name: &str, command: &Command, log: &Path) -> Result<Self> {
         let output = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
-        let mut command = with_death_signal(command);
+        let program = command.get_program().to_owned();
+        let mut command = wrapped(&WITH_DEATH_SIGNAL, command);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
-        let program = command.get_args().nth(3).unwrap_or_default().to_owned();
         let child = spawn_from_lasting_thread(command)
             .with_context(|| format!("cannot start {name} ({})", program.display()))?;
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
@@ -149,20 +152,22 @@ pub fn last_lines(text: &str, count: usize) -> String {
     if lines.is_empty() { String::new() } else { format!("  | {}", lines.join("\n  | ")) }
 }
 
-/// `setpriv` (util-linux, on every Debian) asks the kernel for the death signal, which std cannot without unsafe code.
-fn with_death_signal(command: &Command) -> Command {
-    let mut wrapped = Command::new("setpriv");
-    wrapped.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program()).args(command.get_args());
+/// `command` as the arguments of another: `wrapped(&["chrt", "--rr", "10"], …)`, with its environment and directory.
+/// Without `words` it is a copy.
+pub fn wrapped(words: &[&str], command: &Command) -> Command {
+    let mut all = words.iter().map(OsStr::new).chain([command.get_program()]).chain(command.get_args());
+    let mut outer = Command::new(all.next().unwrap_or_default());
+    outer.args(all);
     for (key, value) in command.get_envs() {
         match value {
-            Some(value) => wrapped.env(key, value),
-            None => wrapped.env_remove(key),
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
         };
     }
     if let Some(dir) = command.get_current_dir() {
-        wrapped.current_dir(dir);
+        outer.current_dir(dir);
     }
-    wrapped
+    outer
 }
 
 /// The death signal comes when the *thread* that forked ends; tests end theirs early, so one thread forks for all.

@@ -1,5 +1,9 @@
 //! Set-up, demo, test and bench: `cargo xtask`.
 
+mod build;
+mod isolation;
+mod test;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,8 +11,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lab::cache::Cache;
 use lab::setup::{self, Profile};
 
+const PLACES: &str = "Each verb first installs what it needs, and says so. What is not in the repository goes to \
+                      $DRAGOMAN_CACHE, else $XDG_CACHE_HOME/dragoman, else ~/.cache/dragoman.";
+
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Everything a developer of Dragoman runs", version)]
+#[command(name = "cargo xtask", version, about = "Everything a developer of Dragoman runs", after_help = PLACES)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -16,17 +23,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Install what the other verbs need; they call it themselves
+    /// Install what the other verbs need (they call it themselves)
     Setup {
         /// For which verb
         #[arg(value_enum, default_value = "test")]
         profile: For,
     },
+    Test(test::Args),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum For {
-    /// A first call: compilers, Asterisk, models
+    /// Compilers, Asterisk, models
     Demo,
     /// The demo's, and other SIP callers, prompts, Python packages
     Test,
@@ -35,8 +43,8 @@ enum For {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Cli::parse().verb) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -44,19 +52,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(verb: Verb) -> Result<ExitCode> {
     lab::interrupt::install()?;
     let cache = Cache::locate()?;
-    match cli.verb {
-        Verb::Setup { profile } => {
-            let profile = match profile {
-                For::Demo => Profile::Demo,
-                For::Test => Profile::Test,
-                For::Bench => Profile::Bench,
-            };
-            setup::run(profile, &cache)?;
-            println!("Everything is installed in {}.", cache.root().display());
-            Ok(())
-        }
+    match verb {
+        Verb::Setup { profile } => setup_for(profile, &cache),
+        Verb::Test(args) => test::run(&args, &cache),
     }
+}
+
+fn setup_for(profile: For, cache: &Cache) -> Result<ExitCode> {
+    let profile = match profile {
+        For::Demo => Profile::Demo,
+        For::Test => Profile::Test,
+        For::Bench => Profile::Bench,
+    };
+    setup::run(profile, cache)?;
+    println!("Everything is installed in {}.", cache.root().display());
+    Ok(ExitCode::SUCCESS)
 }

@@ -47,7 +47,10 @@ pub(super) fn each_line(command: &mut Command, mut on_line: impl FnMut(&str)) ->
 }
 
 fn display(command: &Command) -> String {
-    let args = command.get_args().map(|arg| arg.to_string_lossy());
-    let words: Vec<_> = std::iter::once(command.get_program().to_string_lossy()).chain(args).collect();
-    words.join(" ")
+    let all = std::iter::once(command.get_program()).chain(command.get_args());
+    // A whole program on a command line says nothing to the user.
+    let words = all
+        .map(|word| word.to_string_lossy())
+        .map(|word| if word.contains('\n') { "…".into() } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,53 @@
+//! `cargo xtask test`: the ladder, each rung without the next.
+
+mod report;
+mod run;
+mod rungs;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use lab::cache::Cache;
+use lab::setup::{self, Profile};
+
+use crate::isolation::Isolation;
+use report::Report;
+use rungs::Rung;
+
+/// Format, lints, licences, then the tests: unit, component, scenario, process, real Asterisk.
+///
+/// The last line is `N passed, N failed`; the exit status says the same.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// One rung by its name (format, lints, licences, unit, component, scenario, process, asterisk), or part of a test's name
+    filter: Option<String>,
+    /// Only what needs no other process: format, lints, unit, scenario
+    #[arg(long)]
+    quick: bool,
+}
+
+pub(crate) fn run(args: &Args, cache: &Cache) -> Result<ExitCode> {
+    setup::run(Profile::Test, cache)?;
+    let isolation = Isolation::detect();
+    println!("{}", isolation.describe());
+    let mut report = Report::default();
+    for rung in selected(args, cache)? {
+        lab::interrupt::check()?;
+        println!("\n== {}: {}", rung.name, rung.what);
+        report.add(run::rung(&rung, cache, &isolation)?);
+    }
+    Ok(report.print())
+}
+
+fn selected(args: &Args, cache: &Cache) -> Result<Vec<Rung>> {
+    let all = rungs::all(cache)?;
+    let is_rung = |name: &str| all.iter().any(|rung| rung.name == name);
+    Ok(match args.filter.as_deref() {
+        Some(name) if is_rung(name) => all.into_iter().filter(|rung| rung.name == name).collect(),
+        Some(part) => {
+            let tests = all.into_iter().filter(|rung| rung.is_tests() && (rung.quick || !args.quick));
+            tests.map(|rung| rung.filtered(part)).collect()
+        }
+        None => all.into_iter().filter(|rung| rung.quick || !args.quick).collect(),
+    })
+}

@@ -1,0 +1,133 @@
+//! Running a rung's commands and counting their tests.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use lab::cache::Cache;
+use lab::process::wrapped;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::report::{Outcome, parse_result};
+use super::rungs::{Rung, Step};
+use crate::isolation::Isolation;
+
+/// Longer than any rung may take on two cores; a test that hangs must not hang the run.
+const DEADLINE: Duration = Duration::from_secs(20 * 60);
+
+/// Runs all steps of `rung`; a step that fails to build ends it, as a failure.
+pub(super) fn rung(rung: &Rung, cache: &Cache, isolation: &Isolation) -> Result<Outcome> {
+    let started = Instant::now();
+    let mut outcome = Outcome::new(&rung.name);
+    for step in &rung.steps {
+        let go_on = match step {
+            Step::Check(command) => check(command, &mut outcome)?,
+            Step::Build(build) => built(*build, cache, &mut outcome)?,
+            Step::Tests { command, exclusive, filter } => {
+                tests(command, *exclusive, filter.as_deref(), isolation, &mut outcome)?
+            }
+        };
+        if !go_on {
+            break;
+        }
+    }
+    outcome.seconds = started.elapsed().as_secs_f32();
+    println!("{outcome}");
+    Ok(outcome)
+}
+
+fn check(command: &Command, outcome: &mut Outcome) -> Result<bool> {
+    let passed = supervised(wrapped(&[], command), |_| {})?.success();
+    outcome.count(passed);
+    Ok(passed)
+}
+
+fn built(build: fn(&Cache) -> Result<()>, cache: &Cache, outcome: &mut Outcome) -> Result<bool> {
+    if let Err(error) = build(cache) {
+        lab::interrupt::check()?;
+        println!("{error:#}");
+        outcome.count(false);
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Compiles outside (cargo may need the network), then runs inside.
+fn tests(
+    command: &Command,
+    exclusive: bool,
+    filter: Option<&str>,
+    isolation: &Isolation,
+    outcome: &mut Outcome,
+) -> Result<bool> {
+    let doc = command.get_args().any(|arg| arg == "--doc");
+    if !doc && !supervised(with(wrapped(&[], command), &["--no-run"]), |_| {})?.success() {
+        outcome.count(false);
+        return Ok(false);
+    }
+    let mut inner = with(wrapped(&[], command), &["--offline", "--"]);
+    inner.args(filter);
+    if exclusive {
+        inner.arg("--test-threads=1");
+    }
+    let failed_before = outcome.failed;
+    let status = supervised(isolation.wrap(&inner, exclusive), |line| {
+        println!("{line}");
+        if let Some(counts) = parse_result(line) {
+            outcome.add(counts);
+        }
+    })?;
+    // A test binary that aborts prints no result line.
+    if !status.success() && outcome.failed == failed_before {
+        outcome.count(false);
+    }
+    Ok(true)
+}
+
+/// Runs to the end, the deadline, or Ctrl-C; the latter two end the whole process group.
+fn supervised(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child =
+        command.spawn().with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    let output = child.stdout.take().context("no standard output")?;
+    let (lines, inbox) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let started = Instant::now();
+    loop {
+        match inbox.recv_timeout(Duration::from_millis(50)) {
+            Ok(line) => on_line(&line),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(child.wait()?),
+        }
+        if started.elapsed() > DEADLINE || lab::interrupt::requested() {
+            eprintln!("stopped after {} s", started.elapsed().as_secs());
+            end_group(&child);
+            let status = child.wait()?;
+            lab::interrupt::check()?;
+            return Ok(status);
+        }
+    }
+}
+
+/// Asks first: tests own children that are to be stopped in order.
+fn end_group(child: &Child) {
+    let group = Pid::from_child(child);
+    kill_process_group(group, Signal::TERM).ok();
+    thread::sleep(Duration::from_secs(2));
+    kill_process_group(group, Signal::KILL).ok();
+}
+
+fn with(mut command: Command, args: &[&str]) -> Command {
+    command.args(args);
+    command
+}

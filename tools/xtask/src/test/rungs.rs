@@ -1,0 +1,133 @@
+//! What the rungs are and which cargo commands they run.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use lab::cache::Cache;
+use serde_json::Value;
+
+use crate::build::cargo;
+
+/// The crate whose test targets are the upper rungs, and their order; others follow.
+const LADDER: &str = "dragoman-tests";
+const ORDER: [&str; 3] = ["scenario", "process", "asterisk"];
+
+/// One rung.
+pub(super) struct Rung {
+    pub(super) name: String,
+    pub(super) what: &'static str,
+    /// Needs no other process.
+    pub(super) quick: bool,
+    pub(super) steps: Vec<Step>,
+}
+
+/// A command of a rung.
+pub(super) enum Step {
+    /// Passes or fails as a whole.
+    Check(Command),
+    /// Builds what tests start.
+    Build(fn(&Cache) -> Result<()>),
+    /// `cargo test`, whose tests are counted.
+    Tests {
+        command: Command,
+        /// One at a time and real-time, because they measure audio or time.
+        exclusive: bool,
+        filter: Option<String>,
+    },
+}
+
+impl Rung {
+    pub(super) fn is_tests(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Tests { .. }))
+    }
+
+    /// The rung with only the tests whose name contains `part`.
+    pub(super) fn filtered(mut self, part: &str) -> Self {
+        for step in &mut self.steps {
+            if let Step::Tests { filter, .. } = step {
+                *filter = Some(part.to_owned());
+            }
+        }
+        self
+    }
+}
+
+/// All rungs in order.
+pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
+    let rung = |name: &str, what, quick, steps| Rung { name: name.to_owned(), what, quick, steps };
+    let check = |args: &[&str]| Step::Check(with(cargo(cache), args));
+    let lints = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let mut rungs = vec![
+        rung("format", "cargo fmt", true, vec![check(&["fmt", "--all", "--check"])]),
+        rung("lints", "clippy, warnings are errors", true, vec![check(&lints)]),
+        rung("licences", "cargo deny: licences, bans, sources", false, vec![licences(cache)]),
+        rung("unit", "what one module promises", true, unit(cache)),
+        rung(
+            "component",
+            "what one program promises",
+            false,
+            vec![Step::Build(crate::build::programs), component(cache)],
+        ),
+    ];
+    for target in ladder_targets(cache)? {
+        let quick = target == "scenario";
+        let what = match target.as_str() {
+            "scenario" => "calls on a simulated clock",
+            "process" => "the daemon as a process: pipes, faults",
+            "asterisk" => "a real Asterisk, and callers that nobody here wrote",
+            _ => "further tests",
+        };
+        let tests = tests(cache, &["-p", LADDER, "--test", &target], !quick);
+        let build = [Step::Build(crate::build::programs), Step::Build(crate::build::driver)];
+        let steps = if quick { vec![tests] } else { build.into_iter().chain([tests]).collect() };
+        rungs.push(rung(&target, what, quick, steps));
+    }
+    Ok(rungs)
+}
+
+fn unit(cache: &Cache) -> Vec<Step> {
+    let crates = ["--workspace", "--exclude", LADDER, "--exclude", "chan-slinpipe"];
+    let of = |kind: &[&str]| tests(cache, &[&crates, kind].concat(), false);
+    vec![of(&["--lib", "--bins"]), of(&["--doc"])]
+}
+
+fn component(cache: &Cache) -> Step {
+    tests(cache, &["--workspace", "--exclude", LADDER, "--exclude", "chan-slinpipe", "--test", "*"], true)
+}
+
+fn licences(cache: &Cache) -> Step {
+    Step::Check(with(cargo(cache), &["deny", "--all-features", "check", "bans", "licenses", "sources"]))
+}
+
+fn tests(cache: &Cache, args: &[&str], exclusive: bool) -> Step {
+    let mut command = with(cargo(cache), &["test", "--release", "--no-fail-fast"]);
+    // Whatever allocates on the media thread ends the test run at that place.
+    command.args(args).env("DRAGOMAN_ALLOC_TRAP", "abort");
+    Step::Tests { command, exclusive, filter: None }
+}
+
+fn with(mut command: Command, args: &[&str]) -> Command {
+    command.args(args);
+    command
+}
+
+fn ladder_targets(cache: &Cache) -> Result<Vec<String>> {
+    let metadata = cargo(cache).args(["metadata", "--no-deps", "--format-version", "1"]).output();
+    let metadata = metadata.context("cannot run cargo metadata")?;
+    if !metadata.status.success() {
+        bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&metadata.stderr));
+    }
+    let metadata: Value = serde_json::from_slice(&metadata.stdout)?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages
+        .filter(|package| package["name"] == LADDER)
+        .filter_map(|package| package["targets"].as_array());
+    let is_test = |target: &&Value| target["kind"] == serde_json::json!(["test"]);
+    let names =
+        targets.flatten().filter(is_test).filter_map(|target| target["name"].as_str().map(str::to_owned));
+    let mut names: Vec<String> = names.collect();
+    names.sort_by_key(|name| {
+        (ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()), name.clone())
+    });
+    Ok(names)
+}
