@@ -268,7 +268,7 @@ impl MediaEvents {
     ///
     /// # Errors
     /// Those of the reactor, which ends with the runtime.
-    pub async fn wait(&self) -> io::Result<()> {
+    pub async fn wait(&mut self) -> io::Result<()> {
         self.wake.woken().await
     }
 
