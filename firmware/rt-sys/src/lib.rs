@@ -10,5 +10,5 @@ pub mod sched;
 mod tick;
 mod wake;
 
-pub use tick::{Ticker, monotonic_nanos};
+pub use tick::{Ticker, monotonic_nanos, sleep_until};
 pub use wake::{Wake, WakeListener};

@@ -2,6 +2,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
@@ -11,6 +12,12 @@ use rustix::time::{
 pub fn monotonic_nanos() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Sleeps until `nanos` on the monotonic clock; at once, or early for a signal, where that is past.
+pub fn sleep_until(nanos: u64) {
+    // The only failure is an early return for a signal, which the caller's loop bears.
+    let _woken_early = clock_nanosleep_absolute(ClockId::Monotonic, &timespec(nanos));
 }
 
 /// A periodic timer on absolute monotonic time: a late reader never shifts the ticks that follow.
@@ -33,6 +40,11 @@ impl Ticker {
         let spec = Itimerspec { it_interval: timespec(period_nanos), it_value: timespec(next_nanos) };
         timerfd_settime(&fd, TimerfdTimerFlags::ABSTIME, &spec)?;
         Ok(Self { fd, next_nanos, period_nanos })
+    }
+
+    /// When the next tick is due (nanoseconds, monotonic).
+    pub fn next_due(&self) -> u64 {
+        self.next_nanos
     }
 
     /// Takes the ticks that fell due: how many, and when the last of them was due (nanoseconds, monotonic).

@@ -37,7 +37,7 @@ impl Daemon {
 
     /// As [`Self::start`], run by another program (`wrapper`, with its arguments).
     pub(crate) fn start_under(wrapper: &[String], program: &Path) -> Result<Self> {
-        let directory = TempDir::with_prefix("media-bench-")?;
+        let directory = tempfile::Builder::new().prefix("media-bench-").tempdir_in(memory_directory())?;
         let config = directory.path().join("dragomand.toml");
         std::fs::create_dir(directory.path().join("pipes"))?;
         std::fs::write(&config, configuration(directory.path()))?;
@@ -128,6 +128,12 @@ fn configuration(directory: &Path) -> String {
         "[pipes]\ndirectory = \"{path}/pipes\"\n[control]\nsocket = \"{path}/control.sock\"\n\
          [[room]]\nextension = \"790\"\nkind = \"echo\"\n[[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n"
     )
+}
+
+/// Pipes on a disk's file system would have their times journalled; a box keeps them in memory as well.
+fn memory_directory() -> PathBuf {
+    let shared_memory = Path::new("/dev/shm");
+    if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// First field of `schedstat`: nanoseconds spent on a CPU.

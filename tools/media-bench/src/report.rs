@@ -21,7 +21,7 @@ pub(crate) struct Report {
     playout: Run,
     instructions_per_frame: Option<Instructions>,
     floor: Floor,
-    /// How many times the floor the daemon's CPU a frame is.
+    /// The daemon's CPU a frame as a multiple of the floor's `woken_us`.
     above_floor: AboveFloor,
 }
 
@@ -114,8 +114,8 @@ impl Report {
         floor: Floor,
     ) -> Self {
         let above_floor = AboveFloor {
-            direct: direct.cpu_us_per_frame / floor.direct_us,
-            playout: playout.cpu_us_per_frame / floor.playout_us,
+            direct: direct.cpu_us_per_frame / floor.woken_us,
+            playout: playout.cpu_us_per_frame / floor.woken_us,
         };
         Self { legs, seconds, direct, playout, instructions_per_frame, floor, above_floor }
     }
@@ -145,8 +145,9 @@ impl fmt::Display for Report {
             format!("{:.4}", b.cpu_percent_per_leg),
         )?;
         row("CPU a frame, µs", format!("{:.2}", a.cpu_us_per_frame), format!("{:.2}", b.cpu_us_per_frame))?;
-        let (fa, fb) = (self.floor.direct_us, self.floor.playout_us);
-        row("system calls alone, µs", format!("{fa:.2}"), format!("{fb:.2}"))?;
+        let Floor { calls_us, woken_us } = self.floor;
+        row("system calls alone, µs", format!("{calls_us:.2}"), format!("{calls_us:.2}"))?;
+        row("with a wake-up each, µs", format!("{woken_us:.2}"), format!("{woken_us:.2}"))?;
         if let Some(count) = self.instructions_per_frame {
             row("instructions a frame", format!("{:.0}", count.direct), format!("{:.0}", count.playout))?;
         }

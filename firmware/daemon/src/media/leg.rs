@@ -46,6 +46,17 @@ pub(super) enum Duty {
     EchoDirect,
 }
 
+impl Duty {
+    /// How long a captured frame may wait to be read with others, nanoseconds. A switch of threads costs more than
+    /// all the work on a frame, so it is better shared.
+    pub(super) fn gather_nanos(&self) -> u64 {
+        match self {
+            Self::Room { .. } | Self::Echo(_) => 4_000_000,
+            Self::EchoDirect => 600_000,
+        }
+    }
+}
+
 /// A leg, owned by the media thread between its attachment and its retirement.
 pub(super) struct MediaLeg {
     pub(super) id: LegId,

@@ -149,7 +149,16 @@ fn serve(
     let made = Poll::new().and_then(|poll| {
         let ticker = Ticker::new(Duration::from_millis(u64::from(FRAME_MS)))?;
         let legs = (0..MAX_LEGS).map(|_| None).collect();
-        let thread = MediaThread { poll, ticker, wake, commands, legs, outbox, buffer: [0; READ_BYTES] };
+        let thread = MediaThread {
+            poll,
+            ticker,
+            wake,
+            commands,
+            legs,
+            outbox,
+            gather_nanos: 0,
+            buffer: [0; READ_BYTES],
+        };
         thread.prepare()?;
         Ok(thread)
     });

@@ -44,6 +44,8 @@ pub(super) struct MediaThread {
     /// One slot a leg; the slot is the leg's token in `poll`.
     pub(super) legs: Vec<Option<Box<MediaLeg>>>,
     pub(super) outbox: Outbox,
+    /// How long arrivals may gather after each wake-up: what the most hurried leg allows.
+    pub(super) gather_nanos: u64,
     pub(super) buffer: [u8; READ_BYTES],
 }
 
@@ -108,7 +110,8 @@ impl MediaThread {
                 // Only a programming error makes epoll fail; without it there is nothing to serve.
                 return;
             }
-            let now = Timestamp::from_nanos(monotonic_nanos());
+            let woken = monotonic_nanos();
+            let now = Timestamp::from_nanos(woken);
             for ready in batch.iter() {
                 match ready.token {
                     TICK => self.tick(now),
@@ -117,6 +120,7 @@ impl MediaThread {
                 }
             }
             self.outbox.flush();
+            rt_sys::sleep_until((woken + self.gather_nanos).min(self.ticker.next_due()));
         }
     }
 
@@ -162,6 +166,7 @@ impl MediaThread {
             Some(slot) => {
                 self.watch(&leg.port, slot);
                 self.legs[slot] = Some(leg);
+                self.set_gathering();
             }
             None => self.outbox.retire_any(Retired::Leg(leg)),
         }
@@ -184,7 +189,13 @@ impl MediaThread {
             if let Some(leg) = self.legs[slot].take() {
                 self.outbox.retire_any(Retired::Leg(leg));
             }
+            self.set_gathering();
         }
+    }
+
+    fn set_gathering(&mut self) {
+        let allowed = self.legs.iter().flatten().map(|leg| leg.duty.gather_nanos());
+        self.gather_nanos = allowed.min().unwrap_or(0);
     }
 
     fn slot_of(&self, id: LegId) -> Option<usize> {
