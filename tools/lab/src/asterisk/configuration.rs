@@ -17,11 +17,10 @@ pub(super) fn render(options: &Options, ari: &Ari) -> Result<()> {
         .with_context(|| format!("no configuration in {}", options.configuration.display()))?;
     for entry in entries {
         let path = entry?.path();
-        let Some(name) =
-            path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".conf"))
-        else {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if path.extension().is_none_or(|extension| extension != "conf") {
             continue;
-        };
+        }
         let mut text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         for (key, value) in values(options, name) {
