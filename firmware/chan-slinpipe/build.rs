@@ -54,7 +54,7 @@ fn generate(include: &std::path::Path) {
         .clang_args(["-fblocks", "-I"])
         .clang_arg(include.display().to_string())
         .allowlist_function("(__)?ast_.*|__ao2_(ref|lock|unlock)")
-        .allowlist_var("ast_format_slin16|ast_null_frame|ast_config_AST_CONFIG_DIR|AST_.*|CLI_.*|AO2_LOCK_REQ_.*|slinpipe_licence_key|__LOG_.*|RESULT_.*")
+        .allowlist_var("ast_format_(slin16|ulaw)|ast_null_frame|ast_config_AST_CONFIG_DIR|AST_.*|CLI_.*|AO2_LOCK_REQ_.*|TEST_.*|slinpipe_licence_key|__LOG_.*|RESULT_.*")
         .allowlist_type("ast_.*")
         .generate_cstr(true)
         .prepend_enum_name(false)

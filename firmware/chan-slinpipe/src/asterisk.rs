@@ -40,7 +40,7 @@ pub(crate) fn log(level: Level, text: impl Display) {
             c"slinpipe".as_ptr(),
             c"%s".as_ptr(),
             text.as_ptr(),
-        )
+        );
     }
 }
 

@@ -88,7 +88,7 @@ fn release_capabilities() {
 }
 
 /// A new set of formats with SLIN16 alone in it; null when memory is out.
-fn slin16_only() -> *mut ast::ast_format_cap {
+pub(crate) fn slin16_only() -> *mut ast::ast_format_cap {
     let [tag, file, function] = [c"slinpipe", c"chan_slinpipe", c"slin16_only"].map(CStr::as_ptr);
     // SAFETY: Asterisk's formats exist before any module is loaded; the strings are static.
     unsafe {

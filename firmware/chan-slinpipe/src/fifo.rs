@@ -62,12 +62,12 @@ impl FifoPair {
     }
 
     /// Where the caller's audio is written.
-    pub(crate) fn from_caller(&self) -> BorrowedFd<'_> {
+    pub(crate) fn writable(&self) -> BorrowedFd<'_> {
         self.from_caller.fd.as_fd()
     }
 
     /// Where audio for the caller is read.
-    pub(crate) fn to_caller(&self) -> BorrowedFd<'_> {
+    pub(crate) fn readable(&self) -> BorrowedFd<'_> {
         self.to_caller.fd.as_fd()
     }
 }
@@ -170,7 +170,7 @@ mod tests {
             assert!(metadata.file_type().is_fifo());
             assert_eq!(metadata.mode() & 0o7777, 0o660);
         }
-        for fd in [pair.from_caller(), pair.to_caller()] {
+        for fd in [pair.writable(), pair.readable()] {
             assert_eq!(rustix::pipe::fcntl_getpipe_size(fd), Ok(4096));
         }
         drop(pair);

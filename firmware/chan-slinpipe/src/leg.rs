@@ -64,27 +64,27 @@ impl Leg {
 
     /// The descriptor that is readable when there is audio for the caller.
     pub(crate) fn readable_fd(&self) -> RawFd {
-        self.fifos.to_caller().as_raw_fd()
+        self.fifos.readable().as_raw_fd()
     }
 
     /// Passes on the caller's audio, SLIN16 of any length, as whole frames. What does not fit into the pipe is dropped and
     /// counted: a daemon that is behind must not slow the call, nor end it.
     pub(crate) fn deliver(&mut self, mut audio: &[u8]) {
         let counts = &self.entry.counts;
-        if audio.len() % 2 != 0 {
+        if !audio.len().is_multiple_of(2) {
             // An odd byte would shift every later sample by half a sample.
             return Counts::add(&counts.malformed);
         }
         while !audio.is_empty() {
             if let Some(frame) = self.to_pipe.take(&mut audio) {
-                write_frame(self.fifos.from_caller(), frame, counts);
+                write_frame(self.fifos.writable(), frame, counts);
             }
         }
     }
 
     /// The next frame for the caller, once it is whole.
     pub(crate) fn fetch(&mut self) -> Result<Option<&mut Frame>, Errno> {
-        let count = match rustix::io::read(self.fifos.to_caller(), self.from_pipe.space()) {
+        let count = match rustix::io::read(self.fifos.readable(), self.from_pipe.space()) {
             Ok(count) => count,
             Err(Errno::AGAIN | Errno::INTR) => 0,
             Err(errno) => return Err(errno),

@@ -1,18 +1,25 @@
 //! The table of `slinpipe show channels`.
 
-use std::{fmt::Write, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    fmt::{Display, Write},
+    sync::atomic::Ordering::Relaxed,
+    time::Duration,
+};
 
 use crate::leg::Entry;
 
 /// One line a leg. Frames are of 20 ms; the three columns after them say why frames were dropped.
 pub(crate) fn render<'a>(legs: impl Iterator<Item = &'a Entry>) -> String {
-    let mut text =
-        row(["Leg", "Duration", "From caller", "To caller", "Pipe full", "Malformed", "Failed", "Digits"]
-            .map(str::to_owned));
+    let mut text = String::new();
+    row(
+        &mut text,
+        "Leg",
+        "Duration",
+        &["From caller", "To caller", "Pipe full", "Malformed", "Failed", "Digits"],
+    );
     let mut total = 0;
-    for leg in legs {
+    for Entry { id, since, counts } in legs {
         total += 1;
-        let counts = &leg.counts;
         let columns = [
             &counts.from_caller,
             &counts.to_caller,
@@ -21,16 +28,19 @@ pub(crate) fn render<'a>(legs: impl Iterator<Item = &'a Entry>) -> String {
             &counts.failed,
             &counts.digits,
         ];
-        let [a, b, c, d, e, f] = columns.map(|counter| counter.load(Relaxed).to_string());
-        text += &row([leg.id.as_str().to_owned(), clock(leg.since.elapsed()), a, b, c, d, e, f]);
+        row(&mut text, id.as_str(), &clock(since.elapsed()), &columns.map(|counter| counter.load(Relaxed)));
     }
     writeln!(text, "{total} SlinPipe channel{}", if total == 1 { "" } else { "s" })
         .expect("a String takes it");
     text
 }
 
-fn row([leg, duration, a, b, c, d, e, f]: [String; 8]) -> String {
-    format!("{leg:<34} {duration:>9} {a:>11} {b:>10} {c:>9} {d:>9} {e:>7} {f:>6}\n")
+fn row(text: &mut String, leg: &str, duration: &str, columns: &[impl Display; 6]) {
+    write!(text, "{leg:<34} {duration:>9}").expect("a String takes it");
+    for (column, width) in columns.iter().zip([11, 10, 9, 9, 7, 6]) {
+        write!(text, " {column:>width$}").expect("a String takes it");
+    }
+    text.push('\n');
 }
 
 fn clock(duration: Duration) -> String {
