@@ -56,6 +56,16 @@ impl Cache {
         self.root.join("venv")
     }
 
+    /// Programs built for development.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.root.join("tools")
+    }
+
+    /// The checker of licences, bans and sources.
+    pub fn cargo_deny(&self) -> PathBuf {
+        self.tools().join("bin/cargo-deny")
+    }
+
     /// Recordings of calls: the only thing a demo leaves behind.
     pub fn recordings(&self) -> PathBuf {
         self.root.join("recordings")

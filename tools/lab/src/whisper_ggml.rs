@@ -21,7 +21,7 @@ const MELS: usize = 80;
 const SPECTRUM: usize = 201;
 
 const GGML_MAGIC: usize = 0x6767_6d6c;
-/// Quantisation format 2, whole file mostly q8_0.
+/// Quantisation format 2, whole file mostly `q8_0`.
 const FILE_TYPE: usize = 2007;
 const TYPE_F32: usize = 0;
 const TYPE_F16: usize = 1;

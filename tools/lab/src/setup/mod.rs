@@ -1,6 +1,7 @@
 //! Set-up: says what is missing and how large it is, installs it, verifies it once and stamps it.
 
 mod apt;
+mod cargo_deny;
 mod debian_tree;
 mod models;
 mod progress;
@@ -71,6 +72,7 @@ fn parts(profile: Profile) -> Vec<Box<dyn Part>> {
     }
     if profile == Profile::Test {
         parts.push(Box::new(python::TestPackages));
+        parts.push(Box::new(cargo_deny::CargoDeny));
     }
     parts
 }
