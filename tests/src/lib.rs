@@ -1,4 +1,6 @@
 //! Tests across the whole box, rung by rung.
 
+pub mod daemon;
+pub mod fake_phone;
 pub mod simulation;
 pub mod voice;

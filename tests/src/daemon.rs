@@ -1,0 +1,153 @@
+//! A real `dragomand` in a directory of its own, for the process rung.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use lab::cache::Cache;
+use lab::process::Process;
+use lab::run_dir::RunDir;
+use serde_json::Value;
+
+const ROOMS: &str = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n\
+                     [[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n";
+
+/// The daemon, its directory, and what it says of itself.
+pub struct Daemon {
+    process: Option<Process>,
+    directory: RunDir,
+}
+
+impl Daemon {
+    /// Starts a daemon with an echo room 790 (at the tick) and 791 (at once).
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start() -> Self {
+        let cache = Cache::locate().expect("a cache directory");
+        let directory = RunDir::create(&cache).expect("a run directory");
+        fs::create_dir(directory.join("pipes")).expect("a pipe directory");
+        fs::write(directory.join("dragomand.toml"), configuration(directory.path(), ROOMS))
+            .expect("a config");
+        let mut daemon = Self { process: None, directory };
+        daemon.restart();
+        daemon
+    }
+
+    /// Starts the daemon again after [`Self::kill`].
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn restart(&mut self) {
+        let mut command = Command::new(program("dragomand"));
+        command.arg("--config").arg(self.directory.join("dragomand.toml"));
+        let mut process = Process::spawn("dragomand", &command, &self.log()).expect("dragomand starts");
+        let ready = || self.status().is_some();
+        process
+            .wait_until("status on its control socket", Duration::from_secs(10), ready)
+            .expect("dragomand is ready");
+        self.process = Some(process);
+    }
+
+    /// Ends the daemon without a chance to clean up.
+    ///
+    /// # Panics
+    /// Where it is not running.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("dragomand runs");
+        process.signal(rustix::process::Signal::KILL).expect("a signal can be sent");
+        process.wait(Duration::from_secs(5)).expect("a killed process ends");
+    }
+
+    /// Where the daemon looks for pipes.
+    pub fn pipes(&self) -> PathBuf {
+        self.directory.join("pipes")
+    }
+
+    /// The daemon's own directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What the daemon has logged so far.
+    ///
+    /// # Panics
+    /// Where there is no log.
+    pub fn logged(&self) -> String {
+        fs::read_to_string(self.log()).expect("a log")
+    }
+
+    /// The status object from the control socket; `None` where nobody answers.
+    pub fn status(&self) -> Option<Value> {
+        use std::io::BufRead;
+        let stream = std::os::unix::net::UnixStream::connect(self.directory.join("control.sock")).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        let mut line = String::new();
+        std::io::BufReader::new(stream).read_line(&mut line).ok()?;
+        serde_json::from_str(&line).ok()
+    }
+
+    /// Frames that were dropped for `reason`, over all legs there are now.
+    pub fn dropped(&self, reason: &str) -> u64 {
+        let status = self.status().expect("the daemon answers");
+        let legs = status["legs"].as_array().expect("a list of legs").iter();
+        legs.filter_map(|leg| leg["frames"]["dropped"][reason].as_u64()).sum()
+    }
+
+    /// CPU time used so far by all its threads.
+    ///
+    /// # Panics
+    /// Where the daemon is gone.
+    pub fn cpu(&self) -> Duration {
+        let tasks = fs::read_dir(self.proc("task")).expect("the daemon runs");
+        let nanos = tasks.filter_map(|task| {
+            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+
+    /// Resident memory, KiB.
+    ///
+    /// # Panics
+    /// Where the daemon is gone.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).expect("the daemon runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Open descriptors.
+    ///
+    /// # Panics
+    /// Where the daemon is gone.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).expect("the daemon runs").count()
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.process.as_ref().expect("dragomand runs").id()))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+}
+
+/// A configuration for a daemon in `directory`.
+pub fn configuration(directory: &Path, rooms: &str) -> String {
+    let path = directory.display();
+    format!("[pipes]\ndirectory = \"{path}/pipes\"\n[control]\nsocket = \"{path}/control.sock\"\n{rooms}")
+}
+
+/// A program of this workspace, built in the same profile as this test.
+///
+/// # Panics
+/// Where it was not built.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test's own path");
+    let path = test.parent().and_then(Path::parent).expect("target/<profile>/deps").join(name);
+    assert!(path.exists(), "{} is not there: run `cargo xtask test`, which builds it", path.display());
+    path
+}
