@@ -1,0 +1,109 @@
+"""A call by PJSUA2, the user agent of the PJSIP project: plays a WAV once told to, records what it hears.
+
+usage: pjsua2_caller.py URI USER CODEC PLAY.wav RECORD.wav   (the password comes in SIP_PASSWORD)
+Prints "connected" when the call is answered; plays on the line "play" from standard input; hangs up on "hangup".
+"""
+
+import os
+import select
+import sys
+import time
+
+import pjsua2 as pj
+
+ANSWER_WITHIN_S = 15
+
+
+class Call(pj.Call):
+    def __init__(self, account, play, record):
+        super().__init__(account)
+        self.play, self.record = play, record
+        self.media, self.player, self.recorder = None, None, None
+        self.refusal = None
+
+    def onCallState(self, prm):
+        info = self.getInfo()
+        if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            self.refusal = f"{info.lastStatusCode} {info.lastReason}"
+
+    def onCallMediaState(self, prm):
+        for index, media in enumerate(self.getInfo().media):
+            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE and not self.media:
+                self.media = self.getAudioMedia(index)
+                self.recorder = pj.AudioMediaRecorder()
+                self.recorder.createRecorder(self.record)
+                self.media.startTransmit(self.recorder)
+
+    def start_playing(self):
+        self.player = pj.AudioMediaPlayer()
+        self.player.createPlayer(self.play, pj.PJMEDIA_FILE_NO_LOOP)
+        self.player.startTransmit(self.media)
+
+
+def endpoint(codec):
+    ep = pj.Endpoint()
+    ep.libCreate()
+    config = pj.EpConfig()
+    config.uaConfig.threadCnt = 0
+    config.uaConfig.mainThreadOnly = True
+    config.logConfig.level = 1
+    config.medConfig.clockRate = 16000
+    # No echo canceller or silence suppression: the test wants every sample.
+    config.medConfig.ecTailLen = 0
+    config.medConfig.noVad = True
+    ep.libInit(config)
+    ep.audDevManager().setNullDev()
+    transport = pj.TransportConfig()
+    transport.boundAddress = "127.0.0.1"
+    ep.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+    ep.libStart()
+    for known in ep.codecEnum2():
+        ep.codecSetPriority(known.codecId, 255 if known.codecId.startswith(codec) else 0)
+    return ep
+
+
+def account(uri, user):
+    config = pj.AccountConfig()
+    host = uri.split("@")[1]
+    config.idUri = f"sip:{user}@{host}"
+    config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, os.environ["SIP_PASSWORD"]))
+    config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+    result = pj.Account()
+    result.create(config)
+    return result
+
+
+def main():
+    uri, user, codec, play, record = sys.argv[1:]
+    ep = endpoint(codec)
+    acc = account(uri, user)
+    call = Call(acc, play, record)
+    call.makeCall(uri, pj.CallOpParam(True))
+    started = time.monotonic()
+    connected = False
+    while not call.refusal:
+        ep.libHandleEvents(20)
+        if not connected and call.media and call.getInfo().state == pj.PJSIP_INV_STATE_CONFIRMED:
+            connected = True
+            print("connected", flush=True)
+        if not connected and time.monotonic() - started > ANSWER_WITHIN_S:
+            sys.exit(f"no answer within {ANSWER_WITHIN_S} s")
+        if select.select([sys.stdin], [], [], 0)[0]:
+            word = sys.stdin.readline().strip()
+            if word == "play":
+                call.start_playing()
+            elif word in ("hangup", ""):
+                break
+    if call.refusal:
+        sys.exit(f"the call ended: {call.refusal}")
+    call.hangup(pj.CallOpParam(True))
+    until = time.monotonic() + 1
+    while time.monotonic() < until and not call.refusal:
+        ep.libHandleEvents(20)
+    print("hung up", flush=True)
+    # Python frees PJSIP's objects in an order that PJSIP does not survive.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+main()
