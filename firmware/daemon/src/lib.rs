@@ -1,4 +1,21 @@
 //! The real-time daemon between Asterisk's pipes and the engines.
+//!
+//! [`run`] is the whole program. A leg's way: [`watcher`] sees its pipes, the switchboard starts a task for it, which
+//! opens the [`ports`], attaches them to the [`media`] thread and runs the room's session, with [`clients`] of the
+//! engines. [`hub`] is what they share, [`control`] tells the world.
 
+pub mod clients;
+pub mod config;
+pub mod control;
+mod daemon;
+pub mod endpoint;
+pub mod hub;
+pub mod leg;
+mod logging;
 pub mod media;
 pub mod ports;
+pub mod report;
+mod switchboard;
+pub mod watcher;
+
+pub use daemon::run;

@@ -1,0 +1,315 @@
+//! The configuration file: strict, so that a typing error is found before a call is lost to it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use session::{Language, LanguagePair};
+use toml::Spanned;
+
+use crate::endpoint::Endpoint;
+use crate::media::MediaConfig;
+
+/// What `dragomand` is to do, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the channel driver makes its pipes.
+    pub pipes: PathBuf,
+    /// Where the control socket is made.
+    pub control: PathBuf,
+    /// The speech and translation services.
+    pub engines: Engines,
+    /// How the media thread runs.
+    pub media: MediaConfig,
+    /// The rooms that can be dialled.
+    pub rooms: Vec<Room>,
+}
+
+/// Where the engines listen.
+#[derive(Clone, Debug)]
+pub struct Engines {
+    /// Speech recognition, Wyoming.
+    pub asr: Endpoint,
+    /// Translation, base URL of a `LibreTranslate` API without a slash at its end.
+    pub mt: String,
+    /// Speech synthesis, Wyoming.
+    pub tts: Endpoint,
+}
+
+/// A room that can be dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What is dialled.
+    pub extension: String,
+    /// What happens in it.
+    pub kind: RoomKind,
+}
+
+/// What happens in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomKind {
+    /// One phone, two languages.
+    Interpreter(LanguagePair),
+    /// The caller hears himself through playout; no engine is used.
+    Echo,
+    /// The caller hears himself without a tick in between; no engine is used.
+    EchoDirect,
+}
+
+impl RoomKind {
+    /// The kind as the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interpreter(_) => "interpreter",
+            Self::Echo => "echo",
+            Self::EchoDirect => "echo-direct",
+        }
+    }
+}
+
+/// What is wrong with a configuration, in one line that says what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    pipes: PipesTable,
+    #[serde(default)]
+    control: ControlTable,
+    #[serde(default)]
+    engines: EnginesTable,
+    #[serde(default)]
+    media: MediaTable,
+    room: Vec<RoomTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PipesTable {
+    directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ControlTable {
+    socket: PathBuf,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct EnginesTable {
+    asr: Option<Spanned<String>>,
+    mt: Option<Spanned<String>>,
+    tts: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct MediaTable {
+    priority: Option<Spanned<u8>>,
+    cpu: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoomTable {
+    extension: Spanned<String>,
+    kind: KindName,
+    languages: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KindName {
+    Interpreter,
+    Echo,
+    EchoDirect,
+}
+
+impl Default for PipesTable {
+    fn default() -> Self {
+        Self { directory: "/run/dragoman/pipes".into() }
+    }
+}
+
+impl Default for ControlTable {
+    fn default() -> Self {
+        Self { socket: "/run/dragoman/control.sock".into() }
+    }
+}
+
+/// Reads and checks the file at `path`.
+///
+/// # Errors
+/// One line with path, line, key and what to do.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError(format!("{}: {error}; name a readable file with --config", path.display()))
+    })?;
+    parse(&text).map_err(|(span, message)| {
+        let line = span.map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        ConfigError(format!("{}:{line}: {message}", path.display()))
+    })
+}
+
+type Fault = (Option<Range<usize>>, String);
+
+fn parse(text: &str) -> Result<Config, Fault> {
+    let file: File = toml::from_str(text).map_err(|error| (error.span(), one_line(error.message())))?;
+    let engines = Engines {
+        asr: wyoming("engines.asr", file.engines.asr)?,
+        mt: http("engines.mt", file.engines.mt)?,
+        tts: wyoming("engines.tts", file.engines.tts)?,
+    };
+    let media = MediaConfig { priority: priority(file.media.priority)?, cpu: file.media.cpu };
+    Ok(Config {
+        pipes: file.pipes.directory,
+        control: file.control.socket,
+        engines,
+        media,
+        rooms: rooms(file.room)?,
+    })
+}
+
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn wyoming(key: &str, value: Option<Spanned<String>>) -> Result<Endpoint, Fault> {
+    let Some(value) = value else { return Ok(Endpoint::Tcp("127.0.0.1".into(), 10_300)) };
+    Endpoint::parse(value.get_ref())
+        .ok_or_else(|| (Some(value.span()), format!("{key}: write \"tcp://HOST:PORT\" or \"unix:///PATH\"")))
+}
+
+fn http(key: &str, value: Option<Spanned<String>>) -> Result<String, Fault> {
+    let Some(value) = value else { return Ok("http://127.0.0.1:5000".into()) };
+    let url = value.get_ref().trim_end_matches('/');
+    let host = url.strip_prefix("http://").filter(|rest| !rest.is_empty());
+    if host.is_some() && reqwest::Url::parse(url).is_ok() {
+        return Ok(url.to_owned());
+    }
+    Err((Some(value.span()), format!("{key}: write \"http://HOST:PORT\"")))
+}
+
+fn priority(value: Option<Spanned<u8>>) -> Result<u8, Fault> {
+    let Some(value) = value else { return Ok(80) };
+    match *value.get_ref() {
+        priority @ 1..=99 => Ok(priority),
+        _ => Err((Some(value.span()), "media.priority: choose 1 to 99".into())),
+    }
+}
+
+fn rooms(tables: Vec<RoomTable>) -> Result<Vec<Room>, Fault> {
+    let mut seen = HashSet::new();
+    let mut rooms = Vec::new();
+    for table in tables {
+        let span = table.extension.span();
+        let extension = table.extension.get_ref().clone();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        if extension.is_empty() || extension.len() > 32 || !extension.chars().all(is_plain) {
+            let message =
+                "room.extension: use 1 to 32 letters, digits, '.' or '_', as pipes are named EXTENSION-…";
+            return Err((Some(span), message.into()));
+        }
+        if !seen.insert(extension.clone()) {
+            return Err((
+                Some(span),
+                format!("room.extension: {extension} is there twice; give each room its own"),
+            ));
+        }
+        let kind = match table.kind {
+            KindName::Interpreter => RoomKind::Interpreter(languages(table.languages, span)?),
+            KindName::Echo | KindName::EchoDirect if table.languages.is_some() => {
+                return Err((
+                    Some(span),
+                    format!("room.languages: the echo room {extension} has none; remove the key"),
+                ));
+            }
+            KindName::Echo => RoomKind::Echo,
+            KindName::EchoDirect => RoomKind::EchoDirect,
+        };
+        rooms.push(Room { extension, kind });
+    }
+    Ok(rooms)
+}
+
+fn languages(value: Option<Spanned<Vec<String>>>, room: Range<usize>) -> Result<LanguagePair, Fault> {
+    let advice = "room.languages: name two different languages, such as [\"en\", \"es\"]";
+    let Some(value) = value else { return Err((Some(room), advice.into())) };
+    let codes: Option<Vec<Language>> = value.get_ref().iter().map(|code| code.parse().ok()).collect();
+    match codes.as_deref() {
+        Some(&[first, second]) => LanguagePair::new(first, second),
+        _ => None,
+    }
+    .ok_or_else(|| (Some(value.span()), advice.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "[pipes]\ndirectory = \"/p\"\n[control]\nsocket = \"/s\"\n\
+        [engines]\nasr = \"tcp://127.0.0.1:1\"\nmt = \"http://h:2/\"\ntts = \"unix:///t\"\n\
+        [media]\npriority = 70\ncpu = 3\n\
+        [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n\
+        [[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n";
+
+    fn fault(text: &str) -> (usize, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.toml");
+        std::fs::write(&path, text).unwrap();
+        let message = load(&path).unwrap_err().to_string();
+        let rest = message.strip_prefix(&format!("{}:", path.display())).unwrap();
+        let (line, message) = rest.split_once(": ").unwrap();
+        assert!(!message.contains('\n'), "{message}");
+        (line.parse().unwrap(), message.to_owned())
+    }
+
+    #[test]
+    fn a_good_file_is_read() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.rooms.len(), 2);
+        assert_eq!(config.rooms[1], Room { extension: "791".into(), kind: RoomKind::EchoDirect });
+        assert_eq!((config.media.priority, config.media.cpu), (70, Some(3)));
+        assert_eq!(config.engines.mt, "http://h:2");
+    }
+
+    #[test]
+    fn faults_name_line_and_key() {
+        let cases = [
+            ("directory = \"/p\"", "dir = \"/p\"", 2, "dir"),
+            ("priority = 70", "priority = 100", 10, "media.priority"),
+            ("tcp://127.0.0.1:1", "localhost", 6, "engines.asr"),
+            ("http://h:2/", "https://h", 7, "engines.mt"),
+            ("[\"en\", \"es\"]", "[\"en\", \"en\"]", 15, "room.languages"),
+            ("[\"en\", \"es\"]", "[\"en\"]", 15, "room.languages"),
+            ("\"791\"", "\"700\"", 17, "twice"),
+            ("\"791\"", "\"7-91\"", 17, "room.extension"),
+            ("echo-direct", "ecco", 18, "echo-direct"),
+            ("[media]", "[media", 9, ""),
+        ];
+        for (from, to, line, words) in cases {
+            let (at, message) = fault(&GOOD.replace(from, to));
+            assert_eq!(at, line, "{to}: {message}");
+            assert!(message.contains(words), "{to}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_says_so() {
+        let message = load(Path::new("/nowhere/c.toml")).unwrap_err().to_string();
+        assert!(message.contains("/nowhere/c.toml") && message.contains("--config"), "{message}");
+    }
+}

@@ -1,0 +1,110 @@
+//! The control socket: whoever connects reads the state, then events as they happen, a JSON object a line.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::hub::Hub;
+
+/// Readers served at once.
+const MOST_READERS: usize = 32;
+/// How long a reader may leave a line unread before it is cut off.
+const WRITE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The listening socket; its path is removed when it is dropped.
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Listens at `path`, mode 0660. What a killed daemon left there is replaced.
+    ///
+    /// # Errors
+    /// Where somebody listens there already, where something else than a socket is there, or where the path cannot
+    /// be made.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(meta) if !meta.file_type().is_socket() => {
+                return Err(io::Error::other(
+                    "something that is no socket is there; remove it or name another path",
+                ));
+            }
+            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+                return Err(io::Error::other("in use; is another dragomand running?"));
+            }
+            Ok(_) => std::fs::remove_file(path)?,
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Serves readers for ever.
+    pub async fn serve(&self, hub: &Arc<Hub>) {
+        let places = Arc::new(Semaphore::new(MOST_READERS));
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                        log::warn!("a reader of the control socket is refused: {MOST_READERS} are connected");
+                        continue;
+                    };
+                    let hub = Arc::clone(hub);
+                    tokio::spawn(async move {
+                        serve_reader(&hub, stream).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    log::warn!("the control socket accepts nobody now: {error}");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            log::warn!("{}: not removed: {error}", self.path.display());
+        }
+    }
+}
+
+async fn serve_reader(hub: &Hub, mut stream: UnixStream) {
+    // Listening begins before the state is read, so that nothing falls in between.
+    let mut lines = hub.listen();
+    let mut line: Arc<str> = hub.status().into();
+    let mut said = [0; 256];
+    loop {
+        match timeout(WRITE_DEADLINE, stream.write_all(line.as_bytes())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_gone)) => return,
+            Err(_) => return log::info!("a slow reader of the control socket is cut off"),
+        }
+        line = loop {
+            tokio::select! {
+                next = lines.recv() => match next {
+                    Ok(next) => break next,
+                    Err(_) => return log::info!("a slow reader of the control socket is cut off"),
+                },
+                // Readers have nothing to say; reading tells when they leave.
+                read = stream.read(&mut said) => match read {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) => {}
+                },
+            }
+        };
+    }
+}

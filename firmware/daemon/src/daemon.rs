@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clients;
+use crate::config::{self, Config};
+use crate::control::ControlSocket;
+use crate::hub::Hub;
+use crate::logging;
+use crate::media;
+use crate::report::Report;
+use crate::switchboard::Switchboard;
+use crate::watcher::Watcher;
+
+/// The real-time daemon of Dragoman.
+#[derive(Parser)]
+#[command(name = "dragomand", version)]
+struct Arguments {
+    /// The configuration, TOML.
+    #[arg(long, value_name = "FILE", default_value = "/etc/dragoman/dragomand.toml")]
+    config: PathBuf,
+    /// Only check the configuration.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the daemon until it is told to stop. What keeps it from running is told in one line.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start();
+    let outcome = config::load(&arguments.config).map_err(|error| error.to_string()).and_then(|config| {
+        if arguments.check {
+            println!("{}: {} rooms, no faults", arguments.config.display(), config.rooms.len());
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no runtime: {error}"))?;
+        runtime.block_on(serve(config))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            log::error!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    let mut terminate = signals(SignalKind::terminate())?;
+    let mut interrupt = signals(SignalKind::interrupt())?;
+    let watcher = Watcher::new(&config.pipes).map_err(|error| {
+        format!("pipes.directory {}: {error}; make it, for dragomand and asterisk", config.pipes.display())
+    })?;
+    let control = ControlSocket::bind(&config.control)
+        .map_err(|error| format!("control.socket {}: {error}", config.control.display()))?;
+    let http = clients::http_client().map_err(|failure| failure.to_string())?;
+    let (media, media_events) =
+        media::start(&config.media).map_err(|error| format!("no media thread: {error}"))?;
+    for refused in media.status().refused {
+        log::warn!("running without {refused}");
+    }
+    let engines = config.engines.clone();
+    let hub = Arc::new(Hub::new(config, media, http));
+    tokio::spawn(async move { clients::probe(&engines).await });
+
+    let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events);
+    log::info!("ready: {} rooms", hub.config.rooms.len());
+    logging::notify_systemd(&[("READY", "1"), ("STATUS", "0 legs")]);
+    let outcome = tokio::select! {
+        outcome = switchboard.run() => {
+            outcome.map_err(|error| format!("pipes.directory {}: {error}", hub.config.pipes.display()))
+        }
+        () = control.serve(&hub) => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    logging::notify_systemd(&[("STOPPING", "1")]);
+    log::info!("stopping with {} legs", hub.count());
+    switchboard.hang_up().await;
+    hub.tell(&Report::new("stopping", serde_json::json!({})));
+    hub.media.stop();
+    outcome
+}
+
+fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, String> {
+    signal(kind).map_err(|error| format!("no signals: {error}"))
+}

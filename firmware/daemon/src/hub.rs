@@ -1,0 +1,159 @@
+//! What all parts of the daemon share: the legs there are, and the place where events are told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use audio_path::{LegId, MediaEvent, MediaEventKind, Timestamp};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, broadcast, mpsc};
+
+use crate::config::{Config, Room};
+use crate::media::{LegShared, Media};
+use crate::report::{self, Report};
+
+/// Lines that a reader of the control socket may be behind before it is cut off.
+const MOST_LINES_BEHIND: usize = 1_024;
+/// Media events that may wait for a leg's task.
+const MOST_MEDIA_EVENTS: usize = 64;
+
+/// The moment it is now.
+pub fn now() -> Timestamp {
+    Timestamp::from_nanos(rt_sys::monotonic_nanos())
+}
+
+/// Shared by all tasks of the daemon.
+pub struct Hub {
+    /// The configuration.
+    pub config: Config,
+    /// The media thread.
+    pub media: Media,
+    /// The HTTP client of all translators.
+    pub http: reqwest::Client,
+    started: Timestamp,
+    legs: Mutex<BTreeMap<LegId, Entry>>,
+    lines: broadcast::Sender<Arc<str>>,
+}
+
+/// A leg as others see it.
+struct Entry {
+    id: String,
+    room: Room,
+    since: Timestamp,
+    shared: Arc<LegShared>,
+    inbox: Inbox,
+}
+
+/// How a leg's task is told things.
+#[derive(Clone)]
+pub struct Inbox {
+    /// Frames may have been captured.
+    pub captured: Arc<Notify>,
+    /// A side of its port went away.
+    pub port_down: Arc<Notify>,
+    playback: mpsc::Sender<MediaEvent>,
+}
+
+impl Inbox {
+    /// An inbox, and the end from which playback events are taken.
+    pub fn new() -> (Self, mpsc::Receiver<MediaEvent>) {
+        let (playback, receiver) = mpsc::channel(MOST_MEDIA_EVENTS);
+        (Self { captured: Arc::default(), port_down: Arc::default(), playback }, receiver)
+    }
+}
+
+impl Hub {
+    /// A hub without legs.
+    pub fn new(config: Config, media: Media, http: reqwest::Client) -> Self {
+        let (lines, _) = broadcast::channel(MOST_LINES_BEHIND);
+        Self { config, media, http, started: now(), legs: Mutex::default(), lines }
+    }
+
+    /// The room that is dialled as `extension`.
+    pub fn room(&self, extension: &str) -> Option<&Room> {
+        self.config.rooms.iter().find(|room| room.extension == extension)
+    }
+
+    /// Tells an event to whoever listens.
+    pub fn tell(&self, report: &Report) {
+        // Nobody listening is no fault.
+        let _listeners = self.lines.send(report.line(now()).into());
+    }
+
+    /// All lines told from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<str>> {
+        self.lines.subscribe()
+    }
+
+    /// Lists a leg.
+    pub fn enter(&self, leg: LegId, id: &str, room: &Room, shared: &Arc<LegShared>, inbox: &Inbox) {
+        let (id, room, shared, inbox) = (id.to_owned(), room.clone(), Arc::clone(shared), inbox.clone());
+        let report = Report::new("leg_up", json!({ "leg": leg.0, "id": id, "room": room.extension }));
+        self.legs().insert(leg, Entry { id, room, since: now(), shared, inbox });
+        self.tell(&report);
+    }
+
+    /// Takes a leg off the list; `session` is what its session counted, if it had one.
+    pub fn leave(&self, leg: LegId, session: &Value) {
+        let Some(entry) = self.legs().remove(&leg) else { return };
+        let frames = report::frames(&entry.shared);
+        log::info!("leg {} ({}) is down: {frames}", leg.0, entry.id);
+        let fields = json!({ "leg": leg.0, "id": entry.id, "frames": frames, "session": session });
+        self.tell(&Report::new("leg_down", fields));
+    }
+
+    /// How many legs there are.
+    pub fn count(&self) -> usize {
+        self.legs().len()
+    }
+
+    /// Tells every leg that frames may have been captured.
+    pub fn wake_all(&self) {
+        self.legs().values().for_each(|entry| entry.inbox.captured.notify_one());
+    }
+
+    /// Passes a media event on to its leg.
+    pub fn deliver(&self, event: MediaEvent) {
+        let Some(inbox) = self.legs().get(&event.leg).map(|entry| entry.inbox.clone()) else { return };
+        if event.kind == MediaEventKind::PortDown {
+            inbox.port_down.notify_one();
+        } else if inbox.playback.try_send(event).is_err() {
+            log::debug!("leg {} takes no playback events", event.leg.0);
+        }
+    }
+
+    /// The line that a reader gets first: the state of everything.
+    pub fn status(&self) -> String {
+        let legs: Vec<Value> = self.legs().iter().map(|(leg, entry)| entry.status(*leg)).collect();
+        let rooms: Vec<Value> = self.config.rooms.iter().map(room_status).collect();
+        let fields = json!({
+            "uptime_s": now().since(self.started).as_secs(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "legs": legs,
+            "media": self.media.status(),
+            "rooms": rooms,
+        });
+        Report::new("status", fields).line(now())
+    }
+
+    fn legs(&self) -> MutexGuard<'_, BTreeMap<LegId, Entry>> {
+        // A panic elsewhere leaves the map whole: it is changed in single steps.
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn status(&self, leg: LegId) -> Value {
+        json!({
+            "leg": leg.0, "id": self.id, "room": self.room.extension,
+            "up_s": now().since(self.since).as_secs(), "frames": report::frames(&self.shared),
+        })
+    }
+}
+
+fn room_status(room: &Room) -> Value {
+    let languages = match room.kind {
+        crate::config::RoomKind::Interpreter(pair) => pair.both().map(|l| l.to_string()).to_vec(),
+        _ => Vec::new(),
+    };
+    json!({ "extension": room.extension, "kind": room.kind.name(), "languages": languages })
+}

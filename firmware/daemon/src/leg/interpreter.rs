@@ -1,0 +1,236 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use audio_path::{MediaEvent, MediaEventKind, Playable, SegmentId};
+use session::{Action, Event, Input, Interpreter, LanguagePair, UtteranceId};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::sleep;
+
+use super::playback::{Next, Playback};
+use super::{keep_port, sounds};
+use crate::clients::{Answer, AsrInput, Recogniser, SpeakJob, Speaker, Translator};
+use crate::config::Room;
+use crate::hub::{Hub, Inbox, now};
+use crate::media::{Full, LegEnds};
+use crate::ports::pipe::PipePort;
+use crate::report::{self, Report};
+
+/// Frames handed to the phone ahead of time: a second, which bridges a stall of this side.
+const FRAMES_AHEAD: usize = 50;
+/// How often playback is topped up where nothing else wakes the leg.
+const TOP_UP_EVERY: Duration = Duration::from_millis(200);
+/// Answers of engines that may wait for the leg's task.
+const MOST_ANSWERS: usize = 256;
+
+/// The shell around one [`Interpreter`]: carries its actions out, brings their results back.
+struct InterpreterLeg<'a> {
+    hub: &'a Hub,
+    ends: LegEnds,
+    room: Interpreter,
+    playback: Playback,
+    /// Room for frames in the ring when nothing waits in it.
+    ring_capacity: usize,
+    recogniser: Recogniser,
+    translator: Translator,
+    speaker: Speaker,
+    answers: mpsc::Sender<Answer>,
+    utterances: HashMap<UtteranceId, mpsc::Sender<AsrInput>>,
+    /// The segment whose frames went to the ring last.
+    handed_over: Option<SegmentId>,
+}
+
+/// Serves an interpreter room's leg until `down` is notified.
+pub(super) async fn serve(
+    hub: &Hub,
+    id: &str,
+    room: &Room,
+    languages: LanguagePair,
+    port: PipePort,
+    down: &Notify,
+) -> Result<(), Full> {
+    let ends = hub.media.attach_room(port)?;
+    let leg_id = ends.id;
+    let (inbox, media_events) = Inbox::new();
+    hub.enter(leg_id, id, room, &ends.shared, &inbox);
+    let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
+    let mut leg = InterpreterLeg::new(hub, ends, languages, &answers_in);
+    tokio::select! {
+        () = down.notified() => {}
+        () = keep_port(hub, leg_id, id, &inbox) => {}
+        () = leg.run(&inbox, media_events, answers) => {}
+    }
+    hub.media.detach(leg_id);
+    hub.leave(leg_id, &report::listening(leg.room.frames(), leg.room.discards()));
+    Ok(())
+}
+
+impl<'a> InterpreterLeg<'a> {
+    fn new(hub: &'a Hub, ends: LegEnds, languages: LanguagePair, answers: &mpsc::Sender<Answer>) -> Self {
+        let engines = &hub.config.engines;
+        let recogniser = Recogniser::new(engines.asr.clone(), answers.clone());
+        let translator = Translator::new(hub.http.clone(), engines.mt.as_str().into(), answers.clone());
+        tokio::spawn(recogniser.clone().warm());
+        tokio::spawn(translator.clone().warm());
+        Self {
+            hub,
+            ring_capacity: ends.playable.vacant(),
+            ends,
+            room: Interpreter::new(languages),
+            playback: Playback::default(),
+            recogniser,
+            translator,
+            speaker: Speaker::new(engines.tts.clone(), answers.clone()),
+            answers: answers.clone(),
+            utterances: HashMap::new(),
+            handed_over: None,
+        }
+    }
+
+    async fn run(
+        &mut self,
+        inbox: &Inbox,
+        mut media: mpsc::Receiver<MediaEvent>,
+        mut answers: mpsc::Receiver<Answer>,
+    ) {
+        self.tell(Input::Connected);
+        loop {
+            let deadline = self.room.next_deadline().map(|deadline| deadline.since(now()));
+            let top_up = self.playback.is_playing().then_some(TOP_UP_EVERY);
+            let pause = deadline.into_iter().chain(top_up).min().unwrap_or(Duration::from_secs(3_600));
+            tokio::select! {
+                () = inbox.captured.notified() => self.drain_captured(),
+                Some(event) = media.recv() => self.played(event),
+                Some(answer) = answers.recv() => self.answered(answer),
+                () = sleep(pause) => self.tell(Input::Tick),
+            }
+            self.top_up();
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.room.handle(now(), input);
+        while let Some(action) = self.room.poll_action() {
+            self.carry_out(action);
+        }
+    }
+
+    fn drain_captured(&mut self) {
+        while let Some(captured) = self.ends.captured.pop() {
+            self.tell(Input::Captured(&captured));
+        }
+    }
+
+    fn played(&mut self, event: MediaEvent) {
+        let input = match event.kind {
+            MediaEventKind::SegmentStarted(segment) => Input::PlaybackStarted { segment },
+            MediaEventKind::SegmentEnded(segment) => Input::PlaybackEnded { segment },
+            MediaEventKind::PortDown => return,
+        };
+        self.tell(input);
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Partial { utterance, delta, language } => {
+                self.tell(Input::Partial { utterance, delta: &delta, language });
+            }
+            Answer::Final { utterance, text, language } => {
+                self.utterances.remove(&utterance);
+                self.tell(Input::Final { utterance, text: &text, language });
+            }
+            Answer::NotRecognised { utterance, reason } => {
+                self.utterances.remove(&utterance);
+                self.tell(Input::RecognitionFailed { utterance, reason: &reason });
+            }
+            Answer::Translated { segment, text } => self.tell(Input::Translated { segment, text: &text }),
+            Answer::NotTranslated { segment, reason } => {
+                self.tell(Input::TranslationFailed { segment, reason: &reason });
+            }
+            Answer::Speech { segment, samples } => {
+                if self.playback.add(segment, &samples) {
+                    self.tell(Input::SpeechReady { segment });
+                }
+            }
+            Answer::SpeechComplete { segment } => self.playback.complete(segment),
+            Answer::NotSpoken { segment, reason } => {
+                self.playback.complete(segment);
+                self.tell(Input::SpeechFailed { segment, reason: &reason });
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::OpenAsr { utterance, languages } => {
+                self.utterances.insert(utterance, self.recogniser.recognise(utterance, languages));
+            }
+            Action::SendAudio { utterance, frame } => self.send_asr(utterance, AsrInput::Audio(frame)),
+            Action::FinishAsr { utterance } => self.send_asr(utterance, AsrInput::Finish),
+            Action::CancelAsr { utterance } => {
+                self.utterances.remove(&utterance);
+            }
+            Action::Translate { segment, text, source, target } => {
+                self.translator.translate(segment, text, source, target);
+            }
+            Action::Speak { segment, text, language } => self.speak(SpeakJob { segment, text, language }),
+            Action::Play { segment } => self.playback.play(segment),
+            Action::PlayCue { segment, cue } => {
+                self.playback.expect(segment);
+                self.playback.add(segment, sounds::samples(cue));
+                self.playback.complete(segment);
+                self.playback.play(segment);
+            }
+            Action::Discard { segment } => {
+                self.playback.discard(segment);
+                if self.handed_over.take_if(|handed| *handed == segment).is_some() {
+                    self.ends.shared.flush();
+                }
+            }
+            Action::Emit(event) => self.report(&event),
+        }
+    }
+
+    fn report(&self, event: &Event) {
+        if let Event::Error { component, message } = event {
+            log::warn!("leg {}: {}: {message}", self.ends.id.0, component.name());
+        }
+        self.hub.tell(&Report::session(self.ends.id, event));
+    }
+
+    fn send_asr(&mut self, utterance: UtteranceId, input: AsrInput) {
+        if let Some(recognition) = self.utterances.get(&utterance)
+            && let Err(mpsc::error::TrySendError::Full(_)) = recognition.try_send(input)
+        {
+            // Half a minute is behind: the recognition cannot be saved. Dropping its input ends it.
+            self.utterances.remove(&utterance);
+            let reason = "the recogniser does not keep up".to_owned();
+            self.fail(Answer::NotRecognised { utterance, reason });
+        }
+    }
+
+    fn speak(&mut self, job: SpeakJob) {
+        let segment = job.segment;
+        self.playback.expect(segment);
+        if let Err(failure) = self.speaker.speak(job) {
+            self.fail(Answer::NotSpoken { segment, reason: failure.to_string() });
+        }
+    }
+
+    /// Answers in an engine's place, in a later turn of the loop; if not even that has room, the session's deadline
+    /// does the same.
+    fn fail(&self, answer: Answer) {
+        let _deadline_takes_over = self.answers.try_send(answer);
+    }
+
+    /// Hands speech to the phone, never far ahead.
+    fn top_up(&mut self) {
+        while self.ring_capacity - self.ends.playable.vacant() < FRAMES_AHEAD {
+            let Some(Next { segment, last, frame }) = self.playback.next_frame() else { return };
+            let playable = Playable { epoch: self.ends.shared.epoch(), segment, last, frame };
+            self.handed_over = Some(segment);
+            if self.ends.playable.push(playable).is_ok() {
+                self.tell(Input::Rendered(&frame));
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What the control socket says: one JSON object a line.
+
+use audio_path::{LegId, Timestamp};
+use serde_json::{Map, Value, json};
+use session::{Cue, Discards, Event, FrameCounts, Latency};
+
+use crate::media::LegShared;
+
+/// An event of the daemon, as it is told to whoever listens.
+#[derive(Clone, Debug)]
+pub struct Report(Map<String, Value>);
+
+impl Report {
+    /// An event of this type with these fields, an object.
+    pub fn new(kind: &str, fields: Value) -> Self {
+        let mut map = Map::from_iter([("type".to_owned(), Value::from(kind))]);
+        if let Value::Object(fields) = fields {
+            map.extend(fields);
+        }
+        Self(map)
+    }
+
+    /// Something failed; the call or the daemon goes on.
+    pub fn error(component: &str, message: &str) -> Self {
+        Self::new("error", json!({ "component": component, "message": message }))
+    }
+
+    /// What happened in a leg's session.
+    pub fn session(leg: LegId, event: &Event) -> Self {
+        let mut report = Self::of_event(event);
+        report.0.insert("leg".into(), leg.0.into());
+        report
+    }
+
+    /// The line, with the time it happened at, in milliseconds of the machine's monotonic clock.
+    pub fn line(&self, at: Timestamp) -> String {
+        let mut map = self.0.clone();
+        map.insert("at_ms".into(), (at.as_nanos() / 1_000_000).into());
+        let mut line = Value::Object(map).to_string();
+        line.push('\n');
+        line
+    }
+
+    fn of_event(event: &Event) -> Self {
+        match event {
+            Event::Listening => Self::new("listening", json!({})),
+            Event::SpeechStarted { utterance } => {
+                Self::new("speech_started", json!({ "utterance": utterance.0 }))
+            }
+            Event::SpeechEnded { utterance } => {
+                Self::new("speech_ended", json!({ "utterance": utterance.0 }))
+            }
+            Event::Partial { utterance, text, language } => {
+                let language = language.map(|l| l.to_string());
+                Self::new("partial", json!({ "utterance": utterance.0, "text": text, "language": language }))
+            }
+            Event::Final { utterance, text, language } => Self::new(
+                "final",
+                json!({ "utterance": utterance.0, "text": text, "language": language.code() }),
+            ),
+            Event::Translation { segment, text, source, source_lang, target_lang } => Self::new(
+                "translation",
+                json!({
+                    "segment": segment.0, "text": text, "source": source,
+                    "source_lang": source_lang.code(), "target_lang": target_lang.code(),
+                }),
+            ),
+            Event::Latency { segment, stages } => Self::new("latency", latency(segment.0, stages)),
+            Event::PlaybackStarted { segment } => {
+                Self::new("playback_started", json!({ "segment": segment.0 }))
+            }
+            Event::PlaybackEnded { segment } => Self::new("playback_ended", json!({ "segment": segment.0 })),
+            Event::CuePlayed { cue } => {
+                Self::new("cue", json!({ "cue": if *cue == Cue::Wait { "wait" } else { "error" } }))
+            }
+            Event::Error { component, message } => Self::error(component.name(), message),
+        }
+    }
+}
+
+fn latency(segment: u32, stages: &Latency) -> Value {
+    let ms = |stage: std::time::Duration| (stage.as_secs_f64() * 10_000.0).round() / 10.0;
+    json!({
+        "segment": segment,
+        "stages_ms": {
+            "commit": ms(stages.commit), "asr": ms(stages.asr), "mt": ms(stages.mt),
+            "tts": ms(stages.tts), "playout": ms(stages.playout),
+        },
+        "total_ms": ms(stages.total()),
+    })
+}
+
+/// A leg's frames as the media thread counted them.
+pub fn frames(shared: &LegShared) -> Value {
+    let counters = &shared.counters;
+    let dropped: Map<String, Value> =
+        counters.drops().map(|(reason, frames)| (reason.name().to_owned(), frames.into())).collect();
+    json!({
+        "in": counters.frames_in(), "out": counters.frames_out(),
+        "concealed": counters.concealed(), "dropped": dropped,
+    })
+}
+
+/// A leg's captured frames as its session counted them, and what it could not use.
+pub fn listening(frames: FrameCounts, discards: Discards) -> Value {
+    json!({
+        "captured": frames.captured, "recognised": frames.recognised, "silent": frames.silent,
+        "gated": frames.gated, "unannounced": frames.unannounced, "unrecognised": frames.unrecognised,
+        "refused": frames.refused, "late_answers": discards.late_answers, "dropped_segments": discards.segments,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session::UtteranceId;
+
+    #[test]
+    fn a_line_is_one_json_object_with_type_leg_and_time() {
+        let event = Event::Final {
+            utterance: UtteranceId(3),
+            text: "a\n\"b\"".into(),
+            language: "en".parse().unwrap(),
+        };
+        let line = Report::session(LegId(2), &event).line(Timestamp::from_nanos(5_999_999));
+        assert_eq!(line.matches('\n').count(), 1);
+        let value: Value = serde_json::from_str(&line).unwrap();
+        let expected = json!({"type": "final", "leg": 2, "utterance": 3, "text": "a\n\"b\"", "language": "en", "at_ms": 5});
+        assert_eq!(value, expected);
+    }
+}

@@ -1,0 +1,184 @@
+//! Notices the pipes that the channel driver makes and removes.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt;
+use inotify::{EventMask, EventStream, Inotify, WatchMask};
+
+use crate::ports::pipe::{in_path, out_path};
+
+/// The longest id of a leg.
+const LONGEST_ID: usize = 64;
+const IN_SUFFIX: &str = "_in.pcm";
+const OUT_SUFFIX: &str = "_out.pcm";
+
+/// What happened in the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// A pair of this id is complete.
+    Appeared(String),
+    /// A pipe of this id was removed.
+    Vanished(String),
+    /// Something was missed: these ids are what there is now.
+    Rescanned(BTreeSet<String>),
+}
+
+/// A watch on the directory of pipes.
+pub struct Watcher {
+    directory: PathBuf,
+    events: EventStream<[u8; 4_096]>,
+}
+
+impl Watcher {
+    /// Watches `directory`.
+    ///
+    /// # Errors
+    /// Where it is missing, is no directory, or cannot be watched.
+    pub fn new(directory: &Path) -> io::Result<Self> {
+        let inotify = Inotify::init()?;
+        let mask = WatchMask::CREATE
+            | WatchMask::MOVED_TO
+            | WatchMask::DELETE
+            | WatchMask::MOVED_FROM
+            | WatchMask::DELETE_SELF
+            | WatchMask::ONLYDIR;
+        inotify.watches().add(directory, mask)?;
+        Ok(Self { directory: directory.to_owned(), events: inotify.into_event_stream([0; 4_096])? })
+    }
+
+    /// The pairs that are there now.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    pub fn scan(&self) -> io::Result<BTreeSet<String>> {
+        let mut ids = BTreeSet::new();
+        for entry in std::fs::read_dir(&self.directory)? {
+            ids.extend(id_of(&entry?.file_name(), OUT_SUFFIX));
+        }
+        Ok(ids)
+    }
+
+    /// What happens next. May be dropped and called again without loss.
+    ///
+    /// # Errors
+    /// Where the directory can no longer be watched.
+    pub async fn next(&mut self) -> io::Result<Sighting> {
+        loop {
+            let event = self.events.next().await.ok_or_else(|| io::Error::other("the watch ended"))??;
+            if event.mask.contains(EventMask::Q_OVERFLOW) {
+                return self.scan().map(Sighting::Rescanned);
+            }
+            if event.mask.intersects(EventMask::DELETE_SELF | EventMask::IGNORED) {
+                return Err(io::Error::other("the directory was removed"));
+            }
+            let Some(name) = event.name else { continue };
+            if event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO) {
+                // The pipe to the caller is made last: with it the pair is complete.
+                if let Some(id) = id_of(&name, OUT_SUFFIX) {
+                    return Ok(Sighting::Appeared(id));
+                }
+            } else if let Some(id) = id_of(&name, OUT_SUFFIX).or_else(|| id_of(&name, IN_SUFFIX)) {
+                return Ok(Sighting::Vanished(id));
+            }
+        }
+    }
+}
+
+/// The id in a pipe's name; `None` for names that are none of ours, hidden ones among them.
+fn id_of(name: &OsStr, suffix: &str) -> Option<String> {
+    let id = name.to_str()?.strip_suffix(suffix)?;
+    (!id.is_empty() && !id.starts_with('.')).then(|| id.to_owned())
+}
+
+/// The extension that a leg was dialled with: the part of its id before the first `-`.
+///
+/// # Errors
+/// What is wrong with the id.
+pub fn extension_of(id: &str) -> Result<&str, &'static str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if id.len() > LONGEST_ID || !id.chars().all(is_plain) {
+        return Err("an id is at most 64 letters, digits, '.', '_' or '-'");
+    }
+    match id.split_once('-') {
+        Some((extension, rest)) if !extension.is_empty() && !rest.is_empty() => Ok(extension),
+        _ => Err("an id is EXTENSION-UNIQUEID"),
+    }
+}
+
+/// Checks a pair before it is opened. Nothing at the paths is touched.
+///
+/// # Errors
+/// What is wrong with which path, and what to do.
+pub fn inspect(directory: &Path, id: &str) -> Result<(), String> {
+    for path in [in_path(directory, id), out_path(directory, id)] {
+        let meta =
+            std::fs::symlink_metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if !meta.file_type().is_fifo() {
+            let advice = "not a named pipe, left untouched; remove it, the channel driver makes its own";
+            return Err(format!("{}: {advice}", path.display()));
+        }
+        let mode = meta.permissions().mode() & 0o777;
+        if mode & 0o007 != 0 || mode & 0o600 != 0o600 {
+            let advice =
+                "everyone could listen in, or nobody could; the channel driver makes pipes with mode 0660";
+            return Err(format!("{}: mode {mode:04o}: {advice}", path.display()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_give_their_extension() {
+        assert_eq!(extension_of("700-1732.5"), Ok("700"));
+        assert_eq!(extension_of("7_0-a-b"), Ok("7_0"));
+        let long = format!("700-{}", "1".repeat(61));
+        for id in ["", "700", "-1", "700-", "700-a/b", "700-é", &long] {
+            assert!(extension_of(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn only_complete_visible_names_are_pairs() {
+        let id = |name: &str| id_of(OsStr::new(name), OUT_SUFFIX);
+        assert_eq!(id("700-1_out.pcm"), Some("700-1".into()));
+        for name in [".700-1_out.pcm", "_out.pcm", "700-1_in.pcm", "700-1_out.pcm.tmp"] {
+            assert_eq!(id(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn files_links_and_open_modes_are_refused_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let pipe = |name: &str, mode: u32| {
+            let mode = rustix::fs::Mode::from_raw_mode(mode);
+            rustix::fs::mknodat(rustix::fs::CWD, path(name), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+            std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode.as_raw_mode()))
+                .unwrap();
+        };
+        pipe("700-1_in.pcm", 0o660);
+        pipe("700-1_out.pcm", 0o660);
+        assert_eq!(inspect(directory.path(), "700-1"), Ok(()));
+
+        pipe("700-2_in.pcm", 0o660);
+        std::fs::write(path("700-2_out.pcm"), "precious").unwrap();
+        assert!(inspect(directory.path(), "700-2").unwrap_err().contains("not a named pipe"));
+        assert_eq!(std::fs::read(path("700-2_out.pcm")).unwrap(), b"precious");
+
+        std::os::unix::fs::symlink(path("700-1_in.pcm"), path("700-3_in.pcm")).unwrap();
+        pipe("700-3_out.pcm", 0o660);
+        assert!(inspect(directory.path(), "700-3").unwrap_err().contains("not a named pipe"));
+
+        pipe("700-4_in.pcm", 0o666);
+        pipe("700-4_out.pcm", 0o660);
+        assert!(inspect(directory.path(), "700-4").unwrap_err().contains("0666"));
+    }
+}
