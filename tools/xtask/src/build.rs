@@ -1,8 +1,9 @@
 //! Calling cargo, from inside cargo.
 
 use std::env;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use lab::cache::Cache;
@@ -20,10 +21,20 @@ pub(crate) fn cargo(cache: &Cache) -> Command {
     command
 }
 
-/// The programs of the box.
+/// The programs of the box, and a phone to call it.
 pub(crate) fn programs(cache: &Cache) -> Result<()> {
-    let args = ["build", "--release", "-p", "dragomand", "-p", "dragoman-engines", "-p", "softphone"];
-    succeed(cargo(cache).args(args), "the build")
+    packages(cache, &["dragomand", "dragoman-engines", "softphone"])
+}
+
+/// These packages' programs, in release.
+pub(crate) fn packages(cache: &Cache, packages: &[&str]) -> Result<()> {
+    let selected = packages.iter().flat_map(|package| ["--package", package]);
+    succeed(cargo(cache).args(["build", "--release"]).args(selected), "the build")
+}
+
+/// Goes on as `command`, which thereby owns the terminal and Ctrl-C.
+pub(crate) fn become_program(mut command: Command) -> Result<ExitCode> {
+    Err(command.exec()).with_context(|| format!("cannot run {}", command.get_program().display()))
 }
 
 /// The channel driver, in the profile that Asterisk can load.

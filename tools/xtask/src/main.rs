@@ -1,6 +1,8 @@
 //! Set-up, demo, test and bench: `cargo xtask`.
 
+mod bench;
 mod build;
+mod demo;
 mod isolation;
 mod test;
 
@@ -29,7 +31,11 @@ enum Verb {
         #[arg(value_enum, default_value = "test")]
         profile: For,
     },
+    Demo(demo::Args),
     Test(test::Args),
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -57,7 +63,9 @@ fn run(verb: Verb) -> Result<ExitCode> {
     let cache = Cache::locate()?;
     match verb {
         Verb::Setup { profile } => setup_for(profile, &cache),
+        Verb::Demo(args) => demo::run(&args, &cache),
         Verb::Test(args) => test::run(&args, &cache),
+        Verb::Bench(bench) => bench::run(&bench, &cache),
     }
 }
 

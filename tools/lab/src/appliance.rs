@@ -1,0 +1,119 @@
+//! A whole box on this machine: Asterisk, the engines and the daemon, on free ports.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+
+use anyhow::{Context, Result};
+
+use crate::asterisk::{self, Asterisk};
+use crate::cache::Cache;
+use crate::daemon::{self, Daemon, Room};
+use crate::engines::{self, Engines};
+use crate::programs::{driver, in_repository, program};
+use crate::run_dir::RunDir;
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Ports for speech: ten calls at once.
+const RTP_PORTS: u16 = 40;
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where phones register; port 0 takes a free one.
+    pub sip: SocketAddr,
+    /// What can be dialled.
+    pub rooms: Vec<Room>,
+}
+
+impl Default for Options {
+    /// On loopback: 700 interprets between English and Spanish, 790 and 791 give an echo.
+    fn default() -> Self {
+        let rooms = vec![
+            Room::interpreter("700", ["en", "es"]),
+            Room::of_kind("790", "echo"),
+            Room::of_kind("791", "echo-direct"),
+        ];
+        Self { sip: SocketAddr::new(LOOPBACK, 0), rooms }
+    }
+}
+
+/// A running box. Dropping it stops all of it and removes its directory; the fields are dropped in this order.
+#[derive(Debug)]
+pub struct Appliance {
+    /// The daemon.
+    pub daemon: Daemon,
+    /// Recognition, translation, speech.
+    pub engines: Engines,
+    /// The telephone side.
+    pub asterisk: Asterisk,
+    run_dir: RunDir,
+}
+
+impl Appliance {
+    /// Starts everything and waits until a call can be made.
+    ///
+    /// # Errors
+    /// When something does not start; the error quotes its log.
+    pub fn start(cache: &Cache, options: Options) -> Result<Self> {
+        let run_dir = RunDir::create(cache)?;
+        let here = |port| SocketAddr::new(LOOPBACK, port);
+        let mut engines = Engines::start(engines::Options {
+            program: program("dragoman-engines")?,
+            run_dir: run_dir.path().to_owned(),
+            models: cache.models(),
+            prefix: cache.prefix().root().to_owned(),
+            wyoming: here(free_port(LOOPBACK)?),
+            libretranslate: here(free_port(LOOPBACK)?),
+        })?;
+        // While the models load.
+        let asterisk = start_asterisk(cache, options.sip, &run_dir)?;
+        engines.wait_ready()?;
+        let daemon = Daemon::start(&daemon::Options {
+            program: program("dragomand")?,
+            run_dir: run_dir.path().to_owned(),
+            pipes: asterisk.pipes(),
+            speech: engines.speech(),
+            translation: engines.translation(),
+            rooms: options.rooms,
+        })?;
+        Ok(Self { daemon, engines, asterisk, run_dir })
+    }
+
+    /// Where its files are.
+    pub fn run_dir(&self) -> &RunDir {
+        &self.run_dir
+    }
+}
+
+fn start_asterisk(cache: &Cache, sip: SocketAddr, run_dir: &RunDir) -> Result<Asterisk> {
+    let run_dir = run_dir.path().to_owned();
+    let mut options =
+        asterisk::Options::new(cache.prefix(), driver()?, in_repository("asterisk-conf"), run_dir)?;
+    options.sip = if sip.port() == 0 { SocketAddr::new(sip.ip(), free_port(sip.ip())?) } else { sip };
+    options.http_port = free_port(LOOPBACK)?;
+    let rtp = free_port_range(sip.ip())?;
+    options.rtp_ports = rtp..=rtp + RTP_PORTS - 1;
+    Asterisk::start(options)
+}
+
+/// A port that is free for both UDP and TCP now; nothing else on this machine is likely to take it in between.
+fn free_port(ip: IpAddr) -> Result<u16> {
+    for _ in 0..100 {
+        let port = UdpSocket::bind((ip, 0))?.local_addr()?.port();
+        if TcpListener::bind((ip, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(std::io::Error::from(std::io::ErrorKind::AddrInUse)).context("no free port")
+}
+
+/// The first of [`RTP_PORTS`] free UDP ports in a row, even.
+fn free_port_range(ip: IpAddr) -> Result<u16> {
+    for _ in 0..100 {
+        let first = free_port(ip)? & !1;
+        let free = |port: u16| UdpSocket::bind((ip, port)).is_ok();
+        if first.checked_add(RTP_PORTS).is_some() && (first..first + RTP_PORTS).all(free) {
+            return Ok(first);
+        }
+    }
+    Err(std::io::Error::from(std::io::ErrorKind::AddrInUse)).context("no 40 free ports in a row")
+}

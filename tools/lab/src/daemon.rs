@@ -1,0 +1,205 @@
+//! `dragomand` as a child process, and what it tells.
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::interrupt;
+use crate::process::Process;
+
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The built program.
+    pub program: PathBuf,
+    /// An existing directory: `dragomand.toml`, `dragomand.log` and `control.sock` appear in it.
+    pub run_dir: PathBuf,
+    /// Where the driver makes its pipes.
+    pub pipes: PathBuf,
+    /// The speech server, Wyoming: `tcp://127.0.0.1:10300`.
+    pub speech: String,
+    /// The translation server, `LibreTranslate`'s API: `http://127.0.0.1:5000`.
+    pub translation: String,
+    /// What can be dialled.
+    pub rooms: Vec<Room>,
+}
+
+/// One room of the configuration.
+#[derive(Clone, Debug, Serialize)]
+pub struct Room {
+    /// What is dialled.
+    pub extension: String,
+    /// `interpreter`, `echo`, `echo-direct`.
+    pub kind: String,
+    /// Of an interpreter: two.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+}
+
+impl Room {
+    /// A room where one phone is interpreted between two languages.
+    pub fn interpreter(extension: &str, languages: [&str; 2]) -> Self {
+        Self { languages: languages.map(str::to_owned).to_vec(), ..Self::of_kind(extension, "interpreter") }
+    }
+
+    /// A room without languages.
+    pub fn of_kind(extension: &str, kind: &str) -> Self {
+        Self { extension: extension.to_owned(), kind: kind.to_owned(), languages: Vec::new() }
+    }
+}
+
+/// A running daemon. Dropping it stops it.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Process,
+    control: PathBuf,
+}
+
+impl Daemon {
+    /// Writes the configuration, starts the daemon and waits until it answers on its control socket.
+    ///
+    /// # Errors
+    /// When it does not within ten seconds; the error quotes its log.
+    pub fn start(options: &Options) -> Result<Self> {
+        let control = options.run_dir.join("control.sock");
+        let config = options.run_dir.join("dragomand.toml");
+        fs::write(&config, configuration(options, &control)?)
+            .with_context(|| format!("cannot write {}", config.display()))?;
+        let mut command = Command::new(&options.program);
+        command.arg("--config").arg(&config);
+        let mut process = Process::spawn("dragomand", &command, &options.run_dir.join("dragomand.log"))?;
+        process.wait_until("answer on its control socket", START_TIMEOUT, || {
+            Listener::connect(&control).is_ok()
+        })?;
+        Ok(Self { process, control })
+    }
+
+    /// Connects to the control socket: the first line is the status, events follow.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn listen(&self) -> Result<Listener> {
+        Listener::connect(&self.control)
+    }
+
+    /// The state of everything.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn status(&self) -> Result<Value> {
+        self.listen()?.next_within(Duration::from_secs(5))?.context("dragomand tells no status")
+    }
+
+    /// The process, for signals, its log and its exit.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// A connection to the control socket.
+#[derive(Debug)]
+pub struct Listener {
+    stream: BufReader<UnixStream>,
+    line: Vec<u8>,
+}
+
+impl Listener {
+    fn connect(path: &Path) -> Result<Self> {
+        let stream =
+            UnixStream::connect(path).with_context(|| format!("cannot connect to {}", path.display()))?;
+        stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+        Ok(Self { stream: BufReader::new(stream), line: Vec::new() })
+    }
+
+    /// The next object, or `None` when none comes in time.
+    ///
+    /// # Errors
+    /// When the daemon closes the connection or sends no JSON; when the user interrupts.
+    pub fn next_within(&mut self, timeout: Duration) -> Result<Option<Value>> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            // What has come of a line stays in `line` over a timeout.
+            match self.stream.read_until(b'\n', &mut self.line) {
+                Ok(_) if self.line.ends_with(b"\n") => {
+                    let object =
+                        serde_json::from_slice(&self.line).context("no JSON on the control socket")?;
+                    self.line.clear();
+                    return Ok(Some(object));
+                }
+                Ok(_) => bail!("dragomand has closed its control socket"),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => return Err(error).context("the control socket"),
+            }
+            interrupt::check()?;
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    pipes: Pipes<'a>,
+    control: Control<'a>,
+    engines: Engines<'a>,
+    room: &'a [Room],
+}
+
+#[derive(Serialize)]
+struct Pipes<'a> {
+    directory: &'a Path,
+}
+
+#[derive(Serialize)]
+struct Control<'a> {
+    socket: &'a Path,
+}
+
+#[derive(Serialize)]
+struct Engines<'a> {
+    asr: &'a str,
+    mt: &'a str,
+    tts: &'a str,
+}
+
+fn configuration(options: &Options, control: &Path) -> Result<String> {
+    let length = control.as_os_str().len();
+    ensure!(length < 108, "{} is too long for a socket: choose a shorter run directory", control.display());
+    let file = File {
+        pipes: Pipes { directory: &options.pipes },
+        control: Control { socket: control },
+        engines: Engines { asr: &options.speech, mt: &options.translation, tts: &options.speech },
+        room: &options.rooms,
+    };
+    toml::to_string(&file).context("cannot write the daemon's configuration")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_room_has_no_languages_in_its_configuration() {
+        let options = Options {
+            program: "dragomand".into(),
+            run_dir: "/r".into(),
+            pipes: "/r/pipes".into(),
+            speech: "tcp://127.0.0.1:1".into(),
+            translation: "http://127.0.0.1:2".into(),
+            rooms: vec![Room::interpreter("700", ["en", "es"]), Room::of_kind("790", "echo")],
+        };
+        let text = configuration(&options, Path::new("/r/control.sock")).unwrap();
+        assert_eq!(text.matches("languages").count(), 1, "{text}");
+        assert!(text.contains("kind = \"echo\""), "{text}");
+    }
+}

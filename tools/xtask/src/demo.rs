@@ -1,0 +1,38 @@
+//! `cargo xtask demo`: installs and builds all of a box, then hands over to the program that calls it.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use lab::cache::Cache;
+use lab::programs::program;
+use lab::setup::{self, Profile};
+
+use crate::build;
+
+/// A first call: dial a box on this machine, speak English, hear Spanish.
+///
+/// Installs and builds what is needed, starts Asterisk, the engines and the daemon, places a SIP call that plays a
+/// recorded sentence, shows captions and translation as they come, and checks the answer by transcribing it again.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave it running afterwards, until Ctrl-C, and say how a phone registers and dials
+    #[arg(long)]
+    keep: bool,
+    /// Speak with this machine's sound card instead of a recording
+    #[arg(long)]
+    mic: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, cache: &Cache) -> Result<ExitCode> {
+    setup::run(Profile::Demo, cache)?;
+    build::packages(cache, &["dragomand", "dragoman-engines", "dragoman-demo"])?;
+    build::driver(cache)?;
+    let mut command = Command::new(program("dragoman-demo")?);
+    let flags = [(args.keep, "--keep"), (args.mic, "--mic"), (args.json, "--json")];
+    command.args(flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag));
+    command.env("DRAGOMAN_CACHE", cache.root());
+    build::become_program(command)
+}
