@@ -19,6 +19,8 @@ use crate::id::LegId;
 
 const FROM_CALLER: &str = "_in.pcm";
 const TO_CALLER: &str = "_out.pcm";
+/// Ends the hidden name of a FIFO in the making, so that nobody who looks for the suffixes above opens it.
+const UNFINISHED: &str = ".new";
 
 /// Why a leg gets no pipes.
 #[derive(Debug, Error)]
@@ -78,7 +80,7 @@ impl Fifo {
 
     fn create(directory: &Path, id: &LegId, suffix: &str, pipe_bytes: usize) -> Result<Self, FifoError> {
         let path = directory.join(format!("{}{suffix}", id.as_str()));
-        let hidden = directory.join(format!(".{}{suffix}", id.as_str()));
+        let hidden = directory.join(format!(".{}{suffix}{UNFINISHED}", id.as_str()));
 
         rustix::fs::mknodat(CWD, &hidden, FileType::Fifo, Self::MODE, 0)
             .map_err(|errno| FifoError::new("make", &hidden, errno))?;
@@ -137,7 +139,7 @@ pub(crate) fn sweep(directory: &Path) -> std::io::Result<usize> {
 }
 
 fn is_made_here(name: &str) -> bool {
-    let name = name.strip_prefix('.').unwrap_or(name);
+    let name = name.strip_prefix('.').and_then(|name| name.strip_suffix(UNFINISHED)).unwrap_or(name);
     let id = name.strip_suffix(FROM_CALLER).or_else(|| name.strip_suffix(TO_CALLER));
     id.is_some_and(|id| LegId::parse(id.as_bytes()).is_ok())
 }
@@ -223,13 +225,13 @@ mod tests {
     #[test]
     fn a_missing_directory_is_named() {
         let error = FifoPair::create(Path::new("/nonexistent"), &id(), 4096).err().expect("refused");
-        assert!(error.to_string().contains("/nonexistent/.700-1.2_in.pcm"), "{error}");
+        assert!(error.to_string().contains("/nonexistent/.700-1.2_in.pcm.new"), "{error}");
     }
 
     #[test]
     fn the_sweep_takes_only_our_leftovers() {
         let directory = tempfile::tempdir().expect("a directory");
-        for name in ["700-1_in.pcm", "700-1_out.pcm", ".701-2_out.pcm", "other.fifo", "a b_in.pcm"] {
+        for name in ["700-1_in.pcm", "700-1_out.pcm", ".701-2_out.pcm.new", "other.fifo", "a b_in.pcm"] {
             rustix::fs::mknodat(CWD, directory.path().join(name), FileType::Fifo, Mode::RUSR, 0)
                 .expect("fifo");
         }
