@@ -84,7 +84,7 @@ impl RemoteMedia {
             .find(|m| m.media == "audio" && m.proto.eq_ignore_ascii_case("RTP/AVP") && m.port != 0)
             .ok_or(SdpError::Malformed("no audio over RTP/AVP"))?;
         let connection = media.connections.first().or(session.connection.as_ref());
-        let address = connection.and_then(|c| c.try_parse_connection_ip_address().ok());
+        let address = connection.and_then(|c| c.connection_address.parse().ok());
         let Some(IpAddr::V4(ip)) = address else { return Err(SdpError::Malformed("no IPv4 address")) };
         let (speech, dtmf) = formats(media);
         Ok(Self {
@@ -234,14 +234,14 @@ mod tests {
 
     #[test]
     fn our_offer_and_our_answer_agree() {
-        let caller = local(&Codec::ALL);
-        let offer = RemoteMedia::parse(&offer(&caller, 1)).unwrap();
-        let callee = local(&[Codec::G722, Codec::L16]);
-        let agreed = offer.negotiate(&callee).unwrap();
+        let alice = local(&Codec::ALL);
+        let offer = RemoteMedia::parse(&offer(&alice, 1)).unwrap();
+        let bob = local(&[Codec::G722, Codec::L16]);
+        let agreed = offer.negotiate(&bob).unwrap();
         assert_eq!(agreed.codec, Codec::L16);
         assert_eq!(agreed.dtmf, Some(DtmfFormat { payload_type: 102, clock_rate: 16_000 }));
-        let answer = RemoteMedia::parse(&answer(&callee, 1, &agreed)).unwrap();
-        assert_eq!(answer.negotiate(&caller).unwrap().codec, Codec::L16);
+        let answer = RemoteMedia::parse(&answer(&bob, 1, &agreed)).unwrap();
+        assert_eq!(answer.negotiate(&alice).unwrap().codec, Codec::L16);
     }
 
     #[test]

@@ -24,6 +24,22 @@ pub struct DeviceInfo {
     pub default: bool,
 }
 
+/// Which device to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The system's default.
+    Default,
+    /// The one with this id, as listed.
+    Id(String),
+}
+
+impl From<&str> for DeviceChoice {
+    /// `default`, or an id; ids begin with the name of the sound system and a colon.
+    fn from(text: &str) -> Self {
+        if text == "default" { Self::Default } else { Self::Id(text.to_owned()) }
+    }
+}
+
 /// All sound devices.
 ///
 /// # Errors
@@ -56,15 +72,15 @@ pub struct Microphone {
 }
 
 impl Microphone {
-    /// Opens the device with this id, or the default one.
+    /// Opens the device.
     ///
     /// # Errors
     /// One line that names the device and what to do.
-    pub fn open(id: Option<&str>, sample_rate: u32) -> Result<Self> {
-        let device = find(id, "microphone", cpal::Host::default_input_device)?;
-        let config = device
-            .default_input_config()
-            .with_context(|| format!("the microphone {} cannot be used: is another program using it?", label(&device)))?;
+    pub fn open(choice: &DeviceChoice, sample_rate: u32) -> Result<Self> {
+        let device = find(choice, "microphone", cpal::Host::default_input_device)?;
+        let config = device.default_input_config().with_context(|| {
+            format!("the microphone {} cannot be used: is another program using it?", label(&device))
+        })?;
         // Half a second between the device's thread and ours.
         let (producer, samples) = HeapRb::new(config.sample_rate() as usize / 2).split();
         let stream = input_stream(&device, config, producer)?;
@@ -108,15 +124,15 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// Opens the device with this id, or the default one.
+    /// Opens the device.
     ///
     /// # Errors
     /// One line that names the device and what to do.
-    pub fn open(id: Option<&str>, sample_rate: u32) -> Result<Self> {
-        let device = find(id, "speaker", cpal::Host::default_output_device)?;
-        let config = device
-            .default_output_config()
-            .with_context(|| format!("the speaker {} cannot be used: is another program using it?", label(&device)))?;
+    pub fn open(choice: &DeviceChoice, sample_rate: u32) -> Result<Self> {
+        let device = find(choice, "speaker", cpal::Host::default_output_device)?;
+        let config = device.default_output_config().with_context(|| {
+            format!("the speaker {} cannot be used: is another program using it?", label(&device))
+        })?;
         let (samples, consumer) = HeapRb::new(config.sample_rate() as usize / 5).split();
         let stream = output_stream(&device, config, consumer)?;
         stream.play().context("the speaker does not start")?;
@@ -131,7 +147,9 @@ impl Speaker {
         for (slot, sample) in self.input.iter_mut().zip(frame) {
             *slot = f32::from_sample(*sample);
         }
-        let Some(written) = resample(&mut self.resampler, &self.input, &mut self.output) else { return false };
+        let Some(written) = resample(&mut self.resampler, &self.input, &mut self.output) else {
+            return false;
+        };
         self.samples.push_slice(&self.output[..written]) == written
     }
 }
@@ -144,9 +162,13 @@ fn resample(resampler: &mut Fft<f32>, input: &[f32], output: &mut [f32]) -> Opti
     resampler.process_into_buffer(&from, &mut to, None).ok().map(|(_, written)| written)
 }
 
-fn find(id: Option<&str>, what: &str, default: impl Fn(&cpal::Host) -> Option<Device>) -> Result<Device> {
+fn find(
+    choice: &DeviceChoice,
+    what: &str,
+    default: impl Fn(&cpal::Host) -> Option<Device>,
+) -> Result<Device> {
     let host = cpal::default_host();
-    let Some(id) = id else {
+    let DeviceChoice::Id(id) = choice else {
         return default(&host).ok_or_else(|| anyhow!("no {what} found: see `dragoman-phone devices`"));
     };
     let known = id.parse().ok().and_then(|id| host.device_by_id(&id));
@@ -173,9 +195,9 @@ where
 {
     let channels = usize::from(config.channels()).max(1);
     let take = move |data: &[T], _: &cpal::InputCallbackInfo| {
-        let mono = data.chunks(channels).map(|frame| {
-            frame.iter().map(|sample| f32::from_sample(*sample)).sum::<f32>() / channels as f32
-        });
+        let mono = data
+            .chunks(channels)
+            .map(|frame| frame.iter().map(|sample| f32::from_sample(*sample)).sum::<f32>() / channels as f32);
         samples.push_iter(mono);
     };
     let name = label(device);

@@ -60,8 +60,8 @@ mod tests {
 
     #[test]
     fn levels() {
-        assert_eq!(dbfs(&[]), f64::NEG_INFINITY);
-        assert_eq!(dbfs(&[0; 10]), f64::NEG_INFINITY);
+        assert!(dbfs(&[]).is_infinite());
+        assert!(dbfs(&[0; 10]).is_infinite());
         assert!(dbfs(&[i16::MAX; 10]).abs() < 0.01);
         assert!((dbfs(&[amplitude(-20.0); 10]) + 20.0).abs() < 0.1);
     }

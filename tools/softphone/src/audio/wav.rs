@@ -27,8 +27,9 @@ impl Clip {
     /// One line naming the file when it cannot be read, is empty or longer than an hour.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
-        let reader = WavReader::open(path)
-            .with_context(|| format!("cannot play {name}: is it a WAV file? (convert: ffmpeg -i IN OUT.wav)"))?;
+        let reader = WavReader::open(path).with_context(|| {
+            format!("cannot play {name}: is it a WAV file? (convert: ffmpeg -i IN OUT.wav)")
+        })?;
         let WavSpec { channels, sample_rate, .. } = reader.spec();
         if channels == 0 || sample_rate == 0 || reader.duration() == 0 {
             bail!("cannot play {name}: it holds no audio");
@@ -36,7 +37,8 @@ impl Clip {
         if reader.duration() / sample_rate >= MAX_SECONDS {
             bail!("cannot play {name}: it is longer than an hour; cut it");
         }
-        let interleaved = read_samples(reader).with_context(|| format!("cannot play {name}: it is damaged"))?;
+        let interleaved =
+            read_samples(reader).with_context(|| format!("cannot play {name}: it is damaged"))?;
         let mono = interleaved.chunks(usize::from(channels));
         let samples = mono.map(|frame| to_i16(frame.iter().sum::<f32>() / f32::from(channels))).collect();
         Ok(Self { samples, sample_rate })
@@ -121,8 +123,12 @@ mod tests {
     fn stereo_float_at_44100_becomes_mono_at_16000() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("b.wav");
-        let spec =
-            WavSpec { channels: 2, sample_rate: 44_100, bits_per_sample: 32, sample_format: SampleFormat::Float };
+        let spec = WavSpec {
+            channels: 2,
+            sample_rate: 44_100,
+            bits_per_sample: 32,
+            sample_format: SampleFormat::Float,
+        };
         let mut writer = WavWriter::create(&path, spec).unwrap();
         for sample in tone(44_100, 500.0, 44_100) {
             writer.write_sample(f32::from(sample) / 32_768.0).unwrap();
@@ -131,8 +137,10 @@ mod tests {
         writer.finalize().unwrap();
         let clip = Clip::read(&path).unwrap().at_rate(16_000).unwrap();
         assert_eq!((clip.samples.len(), clip.sample_rate), (16_000, 16_000));
-        let correlation =
-            crate::audio::level::correlation(&clip.samples[500..15_500], &tone(16_000, 500.0, 16_000)[500..15_500]);
+        let correlation = crate::audio::level::correlation(
+            &clip.samples[500..15_500],
+            &tone(16_000, 500.0, 16_000)[500..15_500],
+        );
         // The filter's delay is no whole number of samples: what is left of it costs less than a thousandth.
         assert!(correlation > 0.999, "{correlation}");
     }

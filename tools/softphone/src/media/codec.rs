@@ -68,7 +68,9 @@ impl Codec {
     /// The codec of an `rtpmap`.
     pub fn from_rtpmap(name: &str, clock_rate: u32, channels: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|codec| {
-            codec.encoding_name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate && channels == 1
+            codec.encoding_name().eq_ignore_ascii_case(name)
+                && codec.clock_rate() == clock_rate
+                && channels == 1
         })
     }
 
@@ -169,15 +171,15 @@ impl Decoder {
             samples.extend(payload.chunks_exact(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])));
             return;
         }
-        let mut decoded = vec![0; payload.len() * 2 + 2];
+        let mut pcm = vec![0; payload.len() * 2 + 2];
         let written = match self {
             Self::L16 => Ok(0),
-            Self::G722(decoder) => decoder.decode_into(payload, &mut decoded),
-            Self::Pcmu(decoder) => decoder.decode_into(payload, &mut decoded),
-            Self::Pcma(decoder) => decoder.decode_into(payload, &mut decoded),
+            Self::G722(decoder) => decoder.decode_into(payload, &mut pcm),
+            Self::Pcmu(decoder) => decoder.decode_into(payload, &mut pcm),
+            Self::Pcma(decoder) => decoder.decode_into(payload, &mut pcm),
         };
         // As above: the buffer is always large enough.
-        samples.extend(&decoded[..written.unwrap_or(0)]);
+        samples.extend(&pcm[..written.unwrap_or(0)]);
     }
 }
 

@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn a_received_key_counts_once() {
         let mut receiver = KeyReceiver::default();
-        let keys: Vec<_> = [(7, 1), (7, 1), (9, 1)].map(|(at, event)| receiver.on_packet(at, &[event, 0, 0, 0])).into();
+        let keys: Vec<_> =
+            [(7, 1), (7, 1), (9, 1)].map(|(at, event)| receiver.on_packet(at, &[event, 0, 0, 0])).into();
         assert_eq!(keys, [Some('1'), None, Some('1')]);
         assert_eq!(receiver.on_packet(11, &[1]), None);
         assert_eq!(receiver.on_packet(12, &[99, 0, 0, 0]), None);

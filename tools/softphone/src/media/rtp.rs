@@ -97,8 +97,14 @@ mod tests {
 
     #[test]
     fn a_packet_comes_back() {
-        let packet =
-            Packet { payload_type: 118, marker: true, sequence: 65535, timestamp: 7, ssrc: 9, payload: &[1, 2, 3] };
+        let packet = Packet {
+            payload_type: 118,
+            marker: true,
+            sequence: 65535,
+            timestamp: 7,
+            ssrc: 9,
+            payload: &[1, 2, 3],
+        };
         let mut buffer = [0; 64];
         let length = build(&packet, &mut buffer).unwrap();
         assert_eq!(length, 15);

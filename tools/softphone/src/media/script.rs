@@ -2,11 +2,14 @@
 //! minute of it in a millisecond.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::codec::Codec;
 use super::turn::{Heard, Onset, OnsetDetector};
 use crate::audio::level;
+use crate::audio::wav::Clip;
 
 /// One step.
 #[derive(Debug, Clone)]
@@ -51,6 +54,17 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Reads a WAV for a call with `codec`.
+    ///
+    /// # Errors
+    /// As [`Clip::read`].
+    pub fn read(path: &Path, codec: Codec) -> anyhow::Result<Self> {
+        let clip = Clip::read(path)?.at_rate(codec.sample_rate())?;
+        let name =
+            path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
+        Ok(Self::new(name, clip.samples, clip.sample_rate))
+    }
+
     /// Finds the end of speech in `samples` by level.
     pub fn new(name: impl Into<String>, samples: Vec<i16>, sample_rate: u32) -> Self {
         let spoken_end = level::spoken(&samples, sample_rate).end;
@@ -171,7 +185,9 @@ impl Script {
         if loud && turn.reply.is_some() {
             turn.reply_ended = Some(now);
         }
-        let (Some(detector), Some(heard), Some(spoken)) = (&mut self.detector, heard, turn.spoken_at) else { return };
+        let (Some(detector), Some(heard), Some(spoken)) = (&mut self.detector, heard, turn.spoken_at) else {
+            return;
+        };
         if let Some(onset) = detector.on_frame(heard) {
             turn.reply = Some(onset);
             turn.reply_ended = Some(now);
@@ -213,7 +229,7 @@ impl Script {
             }
             Step::WaitReply { quiet_after, at_most } => {
                 self.reply_is_over(quiet >= *quiet_after, waited >= *at_most, events)
-            },
+            }
             Step::Pause(pause) => waited >= *pause,
             Step::Talk(limit) => limit.is_some_and(|limit| waited >= limit),
             Step::Dtmf(keys) => {
@@ -265,7 +281,12 @@ impl Script {
         if fresh {
             self.running = Some(Running::Play { recording: recording.clone(), at: 0 });
             self.detector = None;
-            self.turns.push(Turn { played: recording.name.clone(), spoken_at: None, reply: None, reply_ended: None });
+            self.turns.push(Turn {
+                played: recording.name.clone(),
+                spoken_at: None,
+                reply: None,
+                reply_ended: None,
+            });
             events.push(ScriptEvent::PlayStarted(recording.name.clone()));
         }
         let Some(Running::Play { recording, at }) = &mut self.running else { return None };

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::rtp::MAX_PACKET;
 use super::script::{Script, ScriptEvent, Source, Step, Turn};
 use super::stream::{Stream, StreamCounts, TICK};
-use crate::audio::device::{Microphone, Speaker};
+use crate::audio::device::{DeviceChoice, Microphone, Speaker};
 use crate::audio::wav::Clip;
 use crate::sdp::Negotiated;
 
@@ -38,7 +38,8 @@ impl Ports {
     /// When no such pair is free.
     pub fn open(ip: Ipv4Addr) -> Result<Self> {
         for _ in 0..100 {
-            let rtp = UdpSocket::bind((ip, 0)).with_context(|| format!("cannot open a port for speech on {ip}"))?;
+            let rtp =
+                UdpSocket::bind((ip, 0)).with_context(|| format!("cannot open a port for speech on {ip}"))?;
             let SocketAddr::V4(address) = rtp.local_addr()? else { continue };
             if address.port() % 2 == 1 {
                 continue;
@@ -57,16 +58,22 @@ impl Ports {
 }
 
 /// What the audio of a call is connected to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AudioOptions {
-    /// Open this microphone (`None` in it: the default one).
-    pub microphone: Option<Option<String>>,
+    /// Open this microphone.
+    pub microphone: Option<DeviceChoice>,
     /// Open this speaker.
-    pub speaker: Option<Option<String>>,
+    pub speaker: Option<DeviceChoice>,
     /// Keep what is heard.
     pub record: bool,
     /// Depth of the jitter buffer.
     pub jitter: Duration,
+}
+
+impl Default for AudioOptions {
+    fn default() -> Self {
+        Self { microphone: None, speaker: None, record: false, jitter: Duration::from_millis(40) }
+    }
 }
 
 /// What the audio of a call did.
@@ -124,8 +131,8 @@ struct Datagram {
 pub struct Session {
     commands: Sender<Command>,
     stop: Arc<AtomicBool>,
-    receiver: JoinHandle<()>,
-    ticker: JoinHandle<Outcome>,
+    /// Taken by [`stop`](Self::stop).
+    threads: Option<(JoinHandle<()>, JoinHandle<Outcome>)>,
 }
 
 impl Session {
@@ -156,7 +163,12 @@ impl Session {
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error));
-                    Outcome { counts: StreamCounts::default(), turns: Vec::new(), heard: None, clock: ClockReport::default() }
+                    Outcome {
+                        counts: StreamCounts::default(),
+                        turns: Vec::new(),
+                        heard: None,
+                        clock: ClockReport::default(),
+                    }
                 }
             }
         })?;
@@ -168,7 +180,7 @@ impl Session {
             receive(&socket, &datagrams, &stopped);
             drop(rtcp);
         })?;
-        Ok(Self { commands, stop, receiver, ticker })
+        Ok(Self { commands, stop, threads: Some((receiver, ticker)) })
     }
 
     /// The other side has changed the stream.
@@ -195,11 +207,18 @@ impl Session {
     ///
     /// # Errors
     /// When the media thread died of a bug.
-    pub fn stop(self) -> Result<Outcome> {
+    pub fn stop(mut self) -> Result<Outcome> {
         self.stop.store(true, Ordering::Relaxed);
-        let outcome = self.ticker.join().map_err(|_| anyhow!("the media thread has died"))?;
-        self.receiver.join().map_err(|_| anyhow!("the receiving thread has died"))?;
+        let (receiver, ticker) = self.threads.take().ok_or_else(|| anyhow!("the media thread has ended"))?;
+        let outcome = ticker.join().map_err(|_| anyhow!("the media thread has died"))?;
+        receiver.join().map_err(|_| anyhow!("the receiving thread has died"))?;
         Ok(outcome)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -217,7 +236,10 @@ fn receive(socket: &UdpSocket, datagrams: &Sender<Datagram>, stop: &AtomicBool) 
             Ok(_) => {}
             Err(error) => match error.kind() {
                 // The other side's port is closed for the moment, or nothing came.
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused | ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock
+                | ErrorKind::TimedOut
+                | ErrorKind::ConnectionRefused
+                | ErrorKind::Interrupted => {}
                 _ => thread::sleep(Duration::from_millis(10)),
             },
         }
@@ -260,8 +282,7 @@ impl Media {
         notify: Box<dyn FnMut(MediaEvent) + Send>,
     ) -> Result<Self> {
         let codec = stream.codec();
-        let open_microphone = |name: &Option<String>| Microphone::open(name.as_deref(), codec.sample_rate());
-        let open_speaker = |name: &Option<String>| Speaker::open(name.as_deref(), codec.sample_rate());
+        let rate = codec.sample_rate();
         Ok(Self {
             socket,
             commands,
@@ -269,8 +290,8 @@ impl Media {
             notify,
             script: None,
             turns: Vec::new(),
-            microphone: options.microphone.as_ref().map(open_microphone).transpose()?,
-            speaker: options.speaker.as_ref().map(open_speaker).transpose()?,
+            microphone: options.microphone.as_ref().map(|id| Microphone::open(id, rate)).transpose()?,
+            speaker: options.speaker.as_ref().map(|id| Speaker::open(id, rate)).transpose()?,
             recording: options.record.then(Vec::new),
             clock: ClockReport::default(),
             heard: vec![0; codec.frame_samples()],

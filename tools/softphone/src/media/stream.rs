@@ -138,7 +138,9 @@ impl Stream {
             self.take_speech(&Packet { payload: &[], ..packet }, arrived);
             return key;
         }
-        if packet.payload_type != self.agreed.payload_type && packet.payload_type != self.agreed.local_payload_type {
+        if packet.payload_type != self.agreed.payload_type
+            && packet.payload_type != self.agreed.local_payload_type
+        {
             self.counts.unexpected += 1;
             return None;
         }
@@ -203,7 +205,13 @@ impl Stream {
                         self.event_timestamp = self.timestamp;
                     }
                     let payload_type = dtmf.map_or(0, |dtmf| dtmf.payload_type);
-                    self.transmit(payload_type, packet.first, self.event_timestamp, &packet.payload, &mut send);
+                    self.transmit(
+                        payload_type,
+                        packet.first,
+                        self.event_timestamp,
+                        &packet.payload,
+                        &mut send,
+                    );
                 }
             }
             Turn::Pause => self.talking = false,
@@ -219,7 +227,8 @@ impl Stream {
         payload: &[u8],
         send: &mut impl FnMut(&[u8], SocketAddrV4),
     ) {
-        let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
+        let packet =
+            Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
         let mut buffer = [0; rtp::MAX_PACKET];
         // 20 ms of any codec here is at most 640 bytes.
         let Some(length) = rtp::build(&packet, &mut buffer) else { return };
@@ -294,7 +303,10 @@ mod tests {
         other[1] = 77;
         b.on_datagram(&other, "127.0.0.1:4002".parse().unwrap(), now);
         let counts = b.counts();
-        assert_eq!((counts.strangers, counts.malformed, counts.unexpected, counts.received.received), (2, 1, 1, 1));
+        assert_eq!(
+            (counts.strangers, counts.malformed, counts.unexpected, counts.received.received),
+            (2, 1, 1, 1)
+        );
     }
 
     #[test]

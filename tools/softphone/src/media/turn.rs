@@ -75,9 +75,9 @@ mod tests {
     use super::*;
 
     fn frame(start: Instant, number: u32, loud: bool) -> Heard {
-        let played = start + Duration::from_millis(20) * number;
+        let arrived = start + Duration::from_millis(20) * number;
         let samples = if loud { [4000_i16; 320] } else { [20; 320] };
-        Heard::new(&samples, 16_000, played - Duration::from_millis(15), played)
+        Heard::new(&samples, 16_000, arrived, arrived + Duration::from_millis(15))
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
         }
         let onset = (100..120).find_map(|number| detector.on_frame(&frame(start, number, true))).unwrap();
         // The click at 99 lies in the window of the speech that begins at 100.
-        assert_eq!(onset.heard, start + Duration::from_millis(20 * 99));
+        assert_eq!(onset.arrived, start + Duration::from_millis(20 * 99));
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Dialog {
         local_tag: &str,
         peer: SocketAddrV4,
     ) -> Option<Self> {
-        let target = message.contact_header().ok().and_then(|c| Uri::try_from(wire::uri_of(c.value())).ok())?;
+        let target =
+            message.contact_header().ok().and_then(|c| Uri::try_from(wire::uri_of(c.value())).ok())?;
         Some(Self {
             call_id: envelope.call_id.clone(),
             local: format!("{};tag={local_tag}", message.to_header().ok()?.value()),

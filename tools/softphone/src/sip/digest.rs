@@ -55,7 +55,9 @@ impl Challenge {
             return None;
         }
         let params = parameters(rest);
-        let get = |name: &str| params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone());
+        let get = |name: &str| {
+            params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone())
+        };
         let algorithm = match get("algorithm").as_deref() {
             None => Algorithm::Md5,
             Some(name) if name.eq_ignore_ascii_case("MD5") => Algorithm::Md5,
@@ -63,7 +65,8 @@ impl Challenge {
             Some(_) => return None,
         };
         let qop = get("qop");
-        let qop_auth = qop.as_deref().is_some_and(|q| q.split(',').any(|q| q.trim().eq_ignore_ascii_case("auth")));
+        let qop_auth =
+            qop.as_deref().is_some_and(|q| q.split(',').any(|q| q.trim().eq_ignore_ascii_case("auth")));
         if qop.is_some() && !qop_auth {
             return None;
         }
@@ -150,20 +153,16 @@ impl Session {
         let Challenge { realm, nonce, opaque, algorithm, qop_auth, .. } = &self.challenge;
         let nc = format!("{:08x}", self.count);
         let response = response(&self.challenge, who, method, uri, &nc, cnonce);
-        let mut value = format!(
-            "Digest username=\"{}\", realm=\"{}\", nonce=\"{}\", uri=\"{uri}\", response=\"{response}\", algorithm={}",
+        let opaque =
+            opaque.as_ref().map(|opaque| format!(", opaque=\"{}\"", quote(opaque))).unwrap_or_default();
+        let qop = if *qop_auth { format!(", qop=auth, nc={nc}, cnonce=\"{cnonce}\"") } else { String::new() };
+        format!(
+            "Digest username=\"{}\", realm=\"{}\", nonce=\"{}\", uri=\"{uri}\", response=\"{response}\", algorithm={}{opaque}{qop}",
             quote(&who.user),
             quote(realm),
             quote(nonce),
             algorithm.name()
-        );
-        if let Some(opaque) = opaque {
-            value += &format!(", opaque=\"{}\"", quote(opaque));
-        }
-        if *qop_auth {
-            value += &format!(", qop=auth, nc={nc}, cnonce=\"{cnonce}\"");
-        }
-        value
+        )
     }
 }
 
@@ -226,7 +225,8 @@ mod tests {
     #[test]
     fn the_nonce_is_counted_in_hexadecimal() {
         let who = Credentials { user: "u".into(), secret: "s".into() };
-        let mut session = Session::new(Challenge::parse("Digest realm=\"r\",nonce=\"n\",qop=\"auth\"").unwrap());
+        let mut session =
+            Session::new(Challenge::parse("Digest realm=\"r\",nonce=\"n\",qop=\"auth\"").unwrap());
         let last = (0..10).map(|_| session.authorize(&who, "BYE", "sip:a", "c")).last().unwrap();
         assert!(last.contains("nc=0000000a"), "{last}");
     }

@@ -224,7 +224,10 @@ mod tests {
     use super::*;
 
     /// Runs the timers until nothing is left; milliseconds and actions.
-    fn run(mut next: impl FnMut(Option<Instant>) -> (Option<Instant>, TimerAction), start: Instant) -> Vec<(u128, TimerAction)> {
+    fn run(
+        mut next: impl FnMut(Option<Instant>) -> (Option<Instant>, TimerAction),
+        start: Instant,
+    ) -> Vec<(u128, TimerAction)> {
         let mut log = Vec::new();
         let (mut at, _) = next(None);
         while let Some(now) = at {

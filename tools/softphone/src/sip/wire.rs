@@ -71,7 +71,8 @@ fn plain_form(datagram: &[u8]) -> Result<Vec<u8>, WireError> {
         return Err(WireError::KeepAlive);
     }
     let end = find(datagram, b"\r\n\r\n").ok_or(WireError::Malformed("no end of headers"))?;
-    let head = std::str::from_utf8(&datagram[..end]).map_err(|_| WireError::Malformed("headers are not UTF-8"))?;
+    let head =
+        std::str::from_utf8(&datagram[..end]).map_err(|_| WireError::Malformed("headers are not UTF-8"))?;
     if head.contains('\0') {
         return Err(WireError::Malformed("NUL in a header"));
     }
@@ -89,10 +90,14 @@ fn plain_form(datagram: &[u8]) -> Result<Vec<u8>, WireError> {
     Ok(plain)
 }
 
-fn split_headers(head: &str) -> Result<(&str, Vec<(String, String)>), WireError> {
+/// Name and value.
+type Line = (String, String);
+
+fn split_headers(head: &str) -> Result<(&str, Vec<Line>), WireError> {
     let mut lines = head.split("\r\n");
-    let start_line = lines.next().filter(|line| !line.is_empty()).ok_or(WireError::Malformed("no first line"))?;
-    let mut headers: Vec<(String, String)> = Vec::new();
+    let start_line =
+        lines.next().filter(|line| !line.is_empty()).ok_or(WireError::Malformed("no first line"))?;
+    let mut headers: Vec<Line> = Vec::new();
     for line in lines {
         if line.starts_with([' ', '\t']) {
             let (_, value) = headers.last_mut().ok_or(WireError::Malformed("folded first header"))?;
@@ -115,7 +120,7 @@ fn split_headers(head: &str) -> Result<(&str, Vec<(String, String)>), WireError>
     Ok((start_line, headers))
 }
 
-fn cut_body<'a>(body: &'a [u8], headers: &[(String, String)]) -> Result<&'a [u8], WireError> {
+fn cut_body<'a>(body: &'a [u8], headers: &[Line]) -> Result<&'a [u8], WireError> {
     let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let Some((_, length)) = length else { return Ok(body) };
     let length: usize = length.parse().map_err(|_| WireError::Malformed("Content-Length"))?;
@@ -148,8 +153,7 @@ fn envelope(message: &SipMessage) -> Result<Envelope, WireError> {
     let from = message.from_header().map_err(|_| WireError::Malformed("no From"))?.value();
     let to = message.to_header().map_err(|_| WireError::Malformed("no To"))?.value();
     let cseq = message.cseq_header().map_err(|_| WireError::Malformed("no CSeq"))?.value();
-    let (number, method) =
-        cseq.trim().split_once(char::is_whitespace).ok_or(WireError::Malformed("CSeq"))?;
+    let (number, method) = cseq.trim().split_once(char::is_whitespace).ok_or(WireError::Malformed("CSeq"))?;
     let method: Method = method.trim().parse().map_err(|_| WireError::Malformed("CSeq method"))?;
     if let SipMessage::Request(request) = message
         && request.method != method
@@ -260,9 +264,12 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused_with_a_reason() {
         assert_eq!(parse(b"\r\n\r\n").unwrap_err(), WireError::KeepAlive);
-        assert_eq!(parse(&[b'a'; MAX_DATAGRAM + 1]).unwrap_err(), WireError::TooLarge("datagram"));
+        assert_eq!(parse(&vec![b'a'; MAX_DATAGRAM + 1]).unwrap_err(), WireError::TooLarge("datagram"));
         let short = INVITE.replace("Content-Length: 4", "Content-Length: 5");
-        assert_eq!(parse(short.as_bytes()).unwrap_err(), WireError::Malformed("body shorter than Content-Length"));
+        assert_eq!(
+            parse(short.as_bytes()).unwrap_err(),
+            WireError::Malformed("body shorter than Content-Length")
+        );
         let other = INVITE.replace("4711 INVITE", "4711 BYE");
         assert_eq!(parse(other.as_bytes()).unwrap_err(), WireError::Malformed("CSeq names another method"));
     }

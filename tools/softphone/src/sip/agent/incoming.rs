@@ -32,13 +32,20 @@ struct Reply {
 }
 
 impl UserAgent {
-    pub(super) fn on_request(&mut self, request: Request, envelope: &Envelope, source: SocketAddrV4, now: Instant) {
+    pub(super) fn on_request(
+        &mut self,
+        request: Request,
+        envelope: &Envelope,
+        source: SocketAddrV4,
+        now: Instant,
+    ) {
         if request.method == Method::Ack {
             return self.on_ack(&SipMessage::Request(request), envelope, now);
         }
         let known = self.servers.iter().find(|s| s.branch == envelope.branch && s.method == request.method);
         if let Some(server) = known {
-            let again = server.tx.response().map(|bytes| Transmit { to: server.destination, bytes: bytes.to_vec() });
+            let again =
+                server.tx.response().map(|bytes| Transmit { to: server.destination, bytes: bytes.to_vec() });
             self.transmits.extend(again);
             return;
         }
@@ -58,7 +65,7 @@ impl UserAgent {
         });
         let message = SipMessage::Request(request);
         match method {
-            Method::Invite if envelope.to_tag.is_none() => self.on_invite(message, envelope, source, now),
+            Method::Invite if envelope.to_tag.is_none() => self.on_invite(&message, envelope, source, now),
             Method::Invite => self.on_reinvite(&message, envelope, now),
             Method::Bye => self.on_bye(&message, envelope, now),
             Method::Cancel => self.on_cancel(&message, envelope, now),
@@ -68,12 +75,12 @@ impl UserAgent {
     }
 
     /// Answers the waiting call.
-    pub fn answer(&mut self, media: LocalMedia, now: Instant) {
+    pub fn answer(&mut self, media: &LocalMedia, now: Instant) {
         let Some(call) = &mut self.call else { return };
         let Some(invite) = call.invite.take() else { return };
         call.media = Some(media.clone());
         let agreed = match &invite.offer {
-            Some(offer) => offer.negotiate(&media).map(Some),
+            Some(offer) => offer.negotiate(media).map(Some),
             None => Ok(None),
         };
         match agreed {
@@ -83,8 +90,8 @@ impl UserAgent {
             }
             Ok(agreed) => {
                 let body = match &agreed {
-                    Some(agreed) => sdp::answer(&media, call.sdp_version, agreed),
-                    None => sdp::offer(&media, call.sdp_version),
+                    Some(agreed) => sdp::answer(media, call.sdp_version, agreed),
+                    None => sdp::offer(media, call.sdp_version),
                 };
                 call.phase = Phase::Active;
                 self.reply_to_invite(&invite.request, &invite.branch, 200, body, now);
@@ -102,26 +109,25 @@ impl UserAgent {
         self.end_call(EndedBy::Local);
     }
 
-    fn on_invite(&mut self, message: SipMessage, envelope: &Envelope, source: SocketAddrV4, now: Instant) {
+    fn on_invite(&mut self, message: &SipMessage, envelope: &Envelope, source: SocketAddrV4, now: Instant) {
         if self.call.is_some() {
-            return self.reply(&message, envelope, 486, Reply::default(), now);
+            return self.reply(message, envelope, 486, Reply::default(), now);
         }
-        let required = wire::values(wire::headers(&message), |header| match header {
+        let required = wire::values(wire::headers(message), |header| match header {
             Header::Require(value) => Some(value.value()),
             _ => None,
         })
         .join(", ");
         if !required.is_empty() {
             let headers = vec![Header::Unsupported(untyped::Unsupported::new(required))];
-            return self.reply(&message, envelope, 420, Reply { headers, body: Vec::new() }, now);
+            return self.reply(message, envelope, 420, Reply { headers, body: Vec::new() }, now);
         }
-        let offer = match description(&message).transpose() {
-            Ok(offer) => offer,
-            Err(_) => return self.reply(&message, envelope, 488, Reply::default(), now),
+        let Ok(offer) = description(message).transpose() else {
+            return self.reply(message, envelope, 488, Reply::default(), now);
         };
         let tag = self.ids.token();
-        let Some(dialog) = Dialog::from_request(&message, envelope, &tag, source) else {
-            return self.reply(&message, envelope, 400, Reply::default(), now);
+        let Some(dialog) = Dialog::from_request(message, envelope, &tag, source) else {
+            return self.reply(message, envelope, 400, Reply::default(), now);
         };
         let from = message.from_header().map_or("", |from| wire::user_of(from.value())).to_owned();
         self.call = Some(Call {
@@ -136,7 +142,7 @@ impl UserAgent {
             ack: None,
             invite: Some(Invite { request: message.clone(), branch: envelope.branch.clone(), offer }),
         });
-        self.reply_to_invite(&message, &envelope.branch, 180, Vec::new(), now);
+        self.reply_to_invite(message, &envelope.branch, 180, Vec::new(), now);
         self.events.push_back(AgentEvent::Incoming { from });
     }
 
@@ -214,7 +220,14 @@ impl UserAgent {
     }
 
     /// Answers an INVITE that belongs to the call, with contact and, for 200, a session description.
-    fn reply_to_invite(&mut self, message: &SipMessage, branch: &str, code: u16, body: Vec<u8>, now: Instant) {
+    fn reply_to_invite(
+        &mut self,
+        message: &SipMessage,
+        branch: &str,
+        code: u16,
+        body: Vec<u8>,
+        now: Instant,
+    ) {
         let mut headers = vec![
             Header::Contact(untyped::Contact::new(self.contact_header())),
             Header::Allow(untyped::Allow::new(ALLOW)),
@@ -292,7 +305,11 @@ fn with_source(via: &str, source: SocketAddrV4) -> String {
         .split(';')
         .filter(|part| !part.trim().to_ascii_lowercase().starts_with("received="))
         .map(|part| {
-            if part.trim().eq_ignore_ascii_case("rport") { format!("rport={}", source.port()) } else { part.to_owned() }
+            if part.trim().eq_ignore_ascii_case("rport") {
+                format!("rport={}", source.port())
+            } else {
+                part.to_owned()
+            }
         })
         .collect();
     parts.push(format!("received={}", source.ip()));

@@ -267,7 +267,8 @@ impl UserAgent {
     }
 
     fn on_no_answer(&mut self, client: &Client) {
-        let message = format!("no answer from {}: is the box on, is this its SIP address?", client.destination);
+        let message =
+            format!("no answer from {}: is the box on, is this its SIP address?", client.destination);
         match client.purpose {
             Purpose::Register => {
                 self.registration.failed();
@@ -324,7 +325,17 @@ impl UserAgent {
         self.transmits.push_back(Transmit { to: destination, bytes: bytes.clone() });
         let tx = ClientTransaction::new(kind, now);
         let ack = Vec::new();
-        self.clients.push(Client { branch, tx, request, bytes, destination, purpose, authenticated, attempts, ack });
+        self.clients.push(Client {
+            branch,
+            tx,
+            request,
+            bytes,
+            destination,
+            purpose,
+            authenticated,
+            attempts,
+            ack,
+        });
     }
 
     /// The bytes of a request with our `Via` on top and its `Content-Length`.
@@ -341,7 +352,10 @@ impl UserAgent {
         let SipMessage::Response(response) = message else { return };
         let code = response.status_code.code();
         self.learn_contact(message);
-        let found = self.clients.iter().position(|c| c.branch == envelope.branch && c.request.method == envelope.method);
+        let found = self
+            .clients
+            .iter()
+            .position(|c| c.branch == envelope.branch && c.request.method == envelope.method);
         let Some(at) = found else {
             return self.repeat_ack(envelope, code);
         };
@@ -361,7 +375,8 @@ impl UserAgent {
         if purpose == Purpose::Invite && code >= 300 {
             self.acknowledge_refusal(at, message);
         }
-        if matches!(code, 401 | 407) && matches!(purpose, Purpose::Invite | Purpose::Register | Purpose::Unregister | Purpose::Bye)
+        if matches!(code, 401 | 407)
+            && matches!(purpose, Purpose::Invite | Purpose::Register | Purpose::Unregister | Purpose::Bye)
         {
             match self.answer_challenge(at, message, now) {
                 Ok(()) => return,
@@ -397,10 +412,12 @@ impl UserAgent {
         let SipMessage::Response(response) = message else { return Ok(()) };
         let code = response.status_code.code();
         let (authenticated, attempts, purpose) = (client.authenticated, client.attempts, client.purpose);
-        let words = |authenticated| status::explain(code, "", &self.account.user, self.dialled(), authenticated);
+        let words =
+            |authenticated| status::explain(code, "", &self.account.user, self.dialled(), authenticated);
         let who = self.account.credentials.clone().ok_or_else(|| words(false))?;
-        let challenge = challenge_of(message)
-            .ok_or_else(|| format!("{code}: the box asks for an authentication other than digest MD5 or SHA-256"))?;
+        let challenge = challenge_of(message).ok_or_else(|| {
+            format!("{code}: the box asks for an authentication other than digest MD5 or SHA-256")
+        })?;
         if attempts >= MAX_ATTEMPTS || (authenticated && !challenge.stale) {
             return Err(words(true));
         }

@@ -23,7 +23,8 @@ impl UserAgent {
             return Err("this phone is in a call: hang up first".into());
         }
         let uri = format!("sip:{extension}@{}", self.account.domain);
-        let target = Uri::try_from(uri.as_str()).map_err(|_| format!("{extension} is no number that SIP can dial"))?;
+        let target =
+            Uri::try_from(uri.as_str()).map_err(|_| format!("{extension} is no number that SIP can dial"))?;
         let dialog = Dialog {
             call_id: self.ids.token(),
             local: format!("<sip:{}@{}>;tag={}", self.account.user, self.account.domain, self.ids.token()),
@@ -118,7 +119,9 @@ impl UserAgent {
         call.phase = Phase::Active;
         let cancelled = call.cancel_wanted;
         let agreed = match (description(message), &call.media) {
-            (Some(remote), Some(media)) => remote.and_then(|remote| remote.negotiate(media)).map_err(|e| e.to_string()),
+            (Some(remote), Some(media)) => {
+                remote.and_then(|remote| remote.negotiate(media)).map_err(|e| e.to_string())
+            }
             _ => Err("the other side answered without a session description".into()),
         };
         self.acknowledge();
@@ -163,10 +166,14 @@ impl UserAgent {
     pub(super) fn acknowledge_refusal(&mut self, at: usize, message: &SipMessage) {
         let client = &self.clients[at];
         let mut request = client.request.clone();
-        let cseq = request.cseq_header().map_or_else(|_| String::new(), |cseq| cseq.value().replace("INVITE", "ACK"));
+        let cseq = request
+            .cseq_header()
+            .map_or_else(|_| String::new(), |cseq| cseq.value().replace("INVITE", "ACK"));
         request.method = Method::Ack;
         request.body.clear();
-        request.headers.retain(|h| !matches!(h, Header::ContentType(_) | Header::Contact(_) | Header::Allow(_)));
+        request
+            .headers
+            .retain(|h| !matches!(h, Header::ContentType(_) | Header::Contact(_) | Header::Allow(_)));
         request.headers.unique_push(Header::CSeq(untyped::CSeq::new(cseq)));
         if let Ok(to) = message.to_header() {
             request.headers.unique_push(Header::To(to.clone()));
@@ -178,14 +185,21 @@ impl UserAgent {
     }
 
     fn send_cancel(&mut self, now: Instant) {
-        let Some(invite) = self.clients.iter().find(|client| client.purpose == Purpose::Invite) else { return };
+        let Some(invite) = self.clients.iter().find(|client| client.purpose == Purpose::Invite) else {
+            return;
+        };
         let (branch, destination) = (invite.branch.clone(), invite.destination);
         let mut request = invite.request.clone();
-        let cseq = request.cseq_header().map_or_else(|_| String::new(), |cseq| cseq.value().replace("INVITE", "CANCEL"));
+        let cseq = request
+            .cseq_header()
+            .map_or_else(|_| String::new(), |cseq| cseq.value().replace("INVITE", "CANCEL"));
         request.method = Method::Cancel;
         request.body.clear();
         request.headers.retain(|h| {
-            !matches!(h, Header::ContentType(_) | Header::Contact(_) | Header::Allow(_) | Header::Authorization(_))
+            !matches!(
+                h,
+                Header::ContentType(_) | Header::Contact(_) | Header::Allow(_) | Header::Authorization(_)
+            )
         });
         request.headers.unique_push(Header::CSeq(untyped::CSeq::new(cseq)));
         // A CANCEL is matched by the branch of what it cancels.

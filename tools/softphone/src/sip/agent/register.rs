@@ -107,10 +107,22 @@ impl UserAgent {
             Header::Allow(untyped::Allow::new(ALLOW)),
             Header::UserAgent(untyped::UserAgent::new(USER_AGENT)),
         ];
-        Some(Request { method: Method::Register, uri, version: Version::V2, headers: headers.into(), body: Vec::new() })
+        Some(Request {
+            method: Method::Register,
+            uri,
+            version: Version::V2,
+            headers: headers.into(),
+            body: Vec::new(),
+        })
     }
 
-    pub(super) fn on_register_response(&mut self, purpose: Purpose, message: &SipMessage, code: u16, now: Instant) {
+    pub(super) fn on_register_response(
+        &mut self,
+        purpose: Purpose,
+        message: &SipMessage,
+        code: u16,
+        now: Instant,
+    ) {
         match (purpose, code) {
             (_, ..200) => {}
             (Purpose::Unregister, _) => {
@@ -123,8 +135,8 @@ impl UserAgent {
                 self.registration.state = State::On { refresh_at: now + refresh };
                 self.events.push_back(AgentEvent::Registered(expires));
             }
-            (_, 423) if self.registration.expires < self.minimum(message) => {
-                self.registration.expires = self.minimum(message);
+            (_, 423) if self.registration.expires < minimum(message) => {
+                self.registration.expires = minimum(message);
                 self.send_register(now);
             }
             _ => {
@@ -158,13 +170,14 @@ impl UserAgent {
         // A server that says 0 or a second would have us ask without end.
         seconds.map_or(self.registration.expires, |s| Duration::from_secs(u64::from(s.max(20))))
     }
+}
 
-    fn minimum(&self, message: &SipMessage) -> Duration {
-        let value = wire::values(wire::headers(message), |header| match header {
-            Header::MinExpires(value) => Some(value.value()),
-            _ => None,
-        });
-        let seconds = value.first().and_then(|text| text.trim().parse::<u32>().ok()).unwrap_or(0);
-        Duration::from_secs(u64::from(seconds.min(86_400)))
-    }
+/// The `Min-Expires` of a refusal, a day at most.
+fn minimum(message: &SipMessage) -> Duration {
+    let value = wire::values(wire::headers(message), |header| match header {
+        Header::MinExpires(value) => Some(value.value()),
+        _ => None,
+    });
+    let seconds = value.first().and_then(|text| text.trim().parse::<u32>().ok()).unwrap_or(0);
+    Duration::from_secs(u64::from(seconds.min(86_400)))
 }
