@@ -1,3 +1,19 @@
-//! Speech recognition, translation and speech on the device, as a server of its own.
+//! See the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,whisper_rs=warn"))
+        .init();
+    match engine_server::run(engine_server::Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let line = format!("{error:#}").replace('\n', " ");
+            eprintln!("dragoman-engines: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}

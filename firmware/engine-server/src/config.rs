@@ -1,0 +1,111 @@
+//! The configuration file.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// See the example in `--help`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the models are.
+    pub models: PathBuf,
+    /// The tree that holds Apertium and Pico; `/` is the machine itself.
+    #[serde(default = "machine")]
+    pub prefix: PathBuf,
+    /// Addresses.
+    #[serde(default)]
+    pub listen: Listen,
+    /// Speech recognition.
+    #[serde(default)]
+    pub asr: Asr,
+    /// What strangers may take up.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Where the server listens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Speech recognition and synthesis.
+    pub wyoming: SocketAddr,
+    /// Translation.
+    pub libretranslate: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { wyoming: ([127, 0, 0, 1], 10_300).into(), libretranslate: ([127, 0, 0, 1], 5000).into() }
+    }
+}
+
+/// How recognition uses the processor.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Asr {
+    /// Passes at the same time; each takes about 90 MB.
+    pub workers: Option<usize>,
+    /// Threads a pass.
+    pub threads: Option<usize>,
+}
+
+/// What strangers may take up.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at the same time.
+    pub connections: usize,
+    /// A silent connection is closed after this many seconds.
+    pub idle_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 64, idle_seconds: 300 }
+    }
+}
+
+fn machine() -> PathBuf {
+    "/".into()
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no TOML, or has an unknown key, which is named with its line.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let config: Self =
+            toml::from_str(&text).with_context(|| format!("configuration {}", path.display()))?;
+        anyhow::ensure!(config.asr.workers != Some(0), "asr.workers must be at least 1");
+        anyhow::ensure!(config.asr.threads != Some(0), "asr.threads must be at least 1");
+        anyhow::ensure!(config.limits.connections > 0, "limits.connections must be at least 1");
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engines.toml");
+        fs::write(&path, text).unwrap();
+        format!("{:#}", Config::read(&path).unwrap_err())
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let said = refusal("models = \"/m\"\n[listen]\nwyomming = \"127.0.0.1:1\"\n");
+        assert!(said.contains("wyomming") && said.contains("line 3"), "{said}");
+        assert!(refusal("prefix = \"/\"").contains("models"));
+        assert!(refusal("models = \"/m\"\n[asr]\nworkers = 0").contains("asr.workers"));
+    }
+}

@@ -1,0 +1,3 @@
+//! Speech synthesis.
+
+pub mod pico;
