@@ -109,7 +109,7 @@ impl ModelFile {
                 length => hash.update(&buffer[..length]),
             }
         }
-        let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hash.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         if found != self.sha256 {
             bail!("model {} has another sha256 than the manifest: remove it, then {fetch}", path.display());
         }

@@ -97,7 +97,7 @@ impl Utterance {
             let scores = self.scorer.push(piece);
             let Some(segment) = self.segments.back_mut() else { return };
             segment.audio.extend(piece.iter().map(|&sample| f32::from(sample) / 32_768.0));
-            scores.into_iter().for_each(|score| segment.voice.push(score));
+            segment.voice.extend(&scores);
             self.cut_when_long();
         }
     }

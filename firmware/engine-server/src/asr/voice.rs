@@ -57,6 +57,13 @@ impl Voice {
         }
     }
 
+    /// Adds several frames' scores.
+    pub fn extend(&mut self, scores: &[f32]) {
+        for &score in scores {
+            self.push(score);
+        }
+    }
+
     /// The sample behind the last voice; none when there was no voice.
     pub fn end(&self) -> Option<usize> {
         self.end
@@ -75,10 +82,9 @@ impl Voice {
         let quietest = (from..self.scores.len()).min_by(|a, b| loudness(a).total_cmp(&loudness(b)));
         let at = quietest.unwrap_or(from).max(1).min(self.scores.len());
         let mut tail = Voice::default();
-        self.scores.split_off(at).into_iter().for_each(|score| tail.push(score));
-        let scores = std::mem::take(&mut self.scores);
-        *self = Voice::default();
-        scores.into_iter().for_each(|score| self.push(score));
+        tail.extend(&self.scores.split_off(at));
+        let head = std::mem::take(self);
+        self.extend(&head.scores);
         (at * FRAME, tail)
     }
 }
@@ -89,7 +95,7 @@ mod tests {
 
     fn voice(scores: &[f32]) -> Voice {
         let mut voice = Voice::default();
-        scores.iter().for_each(|&score| voice.push(score));
+        voice.extend(scores);
         voice
     }
 
@@ -114,7 +120,7 @@ mod tests {
     #[test]
     fn frames_are_cut_from_any_pieces() {
         let mut scorer = Scorer::default();
-        let scores: usize = [100, 200, 1000, 3].iter().map(|&n| scorer.push(&vec![0; n]).len()).sum();
-        assert_eq!(scores, 1303 / FRAME);
+        let frames: usize = [100, 200, 1000, 3].iter().map(|&n| scorer.push(&vec![0; n]).len()).sum();
+        assert_eq!(frames, 1303 / FRAME);
     }
 }

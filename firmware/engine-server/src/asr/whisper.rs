@@ -148,7 +148,8 @@ impl Worker {
     /// The first pass allocates and sets the number of encoder positions that identification goes by.
     fn warm_up(&mut self) -> Result<()> {
         let Some(&language) = self.languages.first() else { return Ok(()) };
-        self.hear(&[0.0; SHORTEST], &Language::Known(language.to_owned())).map(drop)
+        let silence = vec![0.0; SHORTEST];
+        self.hear(&silence, &Language::Known(language.to_owned())).map(drop)
     }
 }
 

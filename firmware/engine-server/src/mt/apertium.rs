@@ -59,7 +59,9 @@ impl Apertium {
         for program in &chain {
             tree.program(&program[0])?;
         }
-        Ok(Self { tree: tree.clone(), chain, running: Mutex::new(None) })
+        let mut apertium = Self { tree: tree.clone(), chain, running: Mutex::new(None) };
+        *apertium.running.get_mut() = Some(apertium.spawn()?);
+        Ok(apertium)
     }
 
     /// Translates one sentence. The programs are started again when they have ended.

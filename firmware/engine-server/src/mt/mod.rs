@@ -22,7 +22,7 @@ struct Step {
 
 enum Engine {
     Bergamot(Bergamot),
-    Apertium(Apertium),
+    Apertium(Box<Apertium>),
 }
 
 impl Engine {
@@ -57,7 +57,7 @@ impl Translator {
 
     /// Adds a running Apertium.
     pub fn add_apertium(&mut self, from: &str, to: &str, engine: Apertium) {
-        self.add(from, to, Engine::Apertium(engine));
+        self.add(from, to, Engine::Apertium(Box::new(engine)));
     }
 
     fn add(&mut self, from: &str, to: &str, engine: Engine) {
@@ -104,10 +104,10 @@ impl Translator {
         for &step in route {
             text = self.steps[step].engine.translate(&text).await?;
         }
-        text = self.phrases.repair(&text, from, to);
         if to == "es" {
             text = sentences::open_spanish(&text);
         }
+        text = self.phrases.repair(&text, from, to);
         let is_capital = sentence.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_uppercase);
         Ok(if is_capital { sentences::capitalised(&text) } else { text })
     }

@@ -82,9 +82,9 @@ fn position(text: &str, find: &str, before: Option<char>) -> Option<(usize, usiz
         let length = matching_length(&text[at..], find)?;
         let preceding = text[..at].chars().next_back().or(before);
         let following = text[at + length..].chars().next();
-        let is_whole = !(is_letter(preceding) && is_letter(find.chars().next()))
-            && !(is_letter(following) && is_letter(find.chars().next_back()));
-        is_whole.then_some((at, length))
+        let is_inside = (is_letter(preceding) && is_letter(find.chars().next()))
+            || (is_letter(following) && is_letter(find.chars().next_back()));
+        (!is_inside).then_some((at, length))
     })
 }
 

@@ -41,12 +41,16 @@ pub(super) fn open_spanish(sentence: &str) -> String {
 }
 
 fn question_start(sentence: &str) -> usize {
-    const ASKING: [&str; 10] =
-        ["qué", "quién", "quiénes", "cómo", "cuándo", "dónde", "cuánto", "cuántos", "cuál", "por"];
+    const ASKING: [&str; 11] = [
+        "qué", "por qué", "quién", "quiénes", "cómo", "cuándo", "dónde", "cuánto", "cuánta", "cuántos",
+        "cuál",
+    ];
     let after_commas = sentence.match_indices(", ").map(|(at, comma)| at + comma.len());
     let asks = |at: &usize| {
-        let word = sentence[*at..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-        ASKING.contains(&word.to_lowercase().as_str())
+        let rest = sentence[*at..].to_lowercase();
+        ASKING.iter().any(|word| {
+            rest.strip_prefix(word).is_some_and(|behind| !behind.starts_with(char::is_alphanumeric))
+        })
     };
     after_commas.into_iter().find(asks).unwrap_or(0)
 }
@@ -78,6 +82,7 @@ mod tests {
     fn spanish_opens_what_it_closes() {
         assert_eq!(open_spanish("cómo está?"), "¿cómo está?");
         assert_eq!(open_spanish("Buenos días, cómo está?"), "Buenos días, ¿cómo está?");
+        assert_eq!(open_spanish("Puede repetir eso, por favor?"), "¿Puede repetir eso, por favor?");
         assert_eq!(open_spanish("¡Qué bien!"), "¡Qué bien!");
         assert_eq!(open_spanish("Gracias!"), "¡Gracias!");
         assert_eq!(open_spanish("Vale."), "Vale.");

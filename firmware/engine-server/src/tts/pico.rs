@@ -161,7 +161,8 @@ fn speakable(text: &str) -> String {
     if !plain.chars().any(char::is_alphanumeric) {
         return String::new();
     }
-    plain[..plain.floor_char_boundary(LONGEST)].to_owned()
+    let end = (0..=LONGEST.min(plain.len())).rev().find(|&end| plain.is_char_boundary(end));
+    plain[..end.unwrap_or(0)].to_owned()
 }
 
 /// The samples of a RIFF file of 16-bit mono at 16 kHz.

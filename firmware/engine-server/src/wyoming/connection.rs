@@ -58,26 +58,26 @@ impl Sender {
 struct Receiver {
     stream: OwnedReadHalf,
     decoder: Decoder,
+    buffer: Vec<u8>,
     idle: Duration,
 }
 
 impl Receiver {
     /// The next event, none at the end. May be dropped and called again.
     async fn next(&mut self) -> Result<Option<Result<Event, Refused>>> {
-        let mut buffer = [0; 16 << 10];
         loop {
             match self.decoder.next_event() {
                 Ok(Some(event)) => return Ok(Some(Ok(event))),
                 Ok(None) => {}
                 Err(refused) => return Ok(Some(Err(refused))),
             }
-            match timeout(self.idle, self.stream.read(&mut buffer))
+            match timeout(self.idle, self.stream.read(&mut self.buffer))
                 .await
                 .context("the client is silent")??
             {
                 0 if self.decoder.is_midway() => bail!("the client left in the middle of an event"),
                 0 => return Ok(None),
-                length => self.decoder.push(&buffer[..length]),
+                length => self.decoder.push(&self.buffer[..length]),
             }
         }
     }
@@ -92,7 +92,12 @@ impl Connection {
         let (read, write) = stream.into_split();
         Self {
             engines,
-            receiver: Receiver { stream: read, decoder: Decoder::new(Limits::default()), idle },
+            receiver: Receiver {
+                stream: read,
+                decoder: Decoder::new(Limits::default()),
+                buffer: vec![0; 16 << 10],
+                idle,
+            },
             sender: Sender { stream: write },
             language: Language::Among(Vec::new()),
             hearing: None,
@@ -158,7 +163,10 @@ impl Connection {
             Message::Transcribe(request) => self.choose_language(&request).await,
             Message::AudioStart(start) => self.begin_hearing(start.format).await,
             Message::AudioChunk(chunk) => match &mut self.hearing {
-                Some(hearing) => hearing.take(&chunk.audio, &mut self.sender).await,
+                Some(hearing) => {
+                    hearing.take(&chunk.audio);
+                    Ok(())
+                }
                 None => self.sender.send_error("no-audio-start", "audio-chunk without audio-start").await,
             },
             Message::AudioStop(_) => {

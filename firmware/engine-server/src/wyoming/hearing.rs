@@ -24,13 +24,12 @@ impl Hearing {
     }
 
     /// Takes a chunk's bytes, little-endian samples.
-    pub(super) async fn take(&mut self, audio: &[u8], _sender: &mut Sender) -> Result<()> {
+    pub(super) fn take(&mut self, audio: &[u8]) {
         let bytes: Vec<u8> = self.odd.take().into_iter().chain(audio.iter().copied()).collect();
         let (pairs, odd) = bytes.as_chunks::<2>();
         self.odd = odd.first().copied();
         let samples: Vec<i16> = pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
         self.utterance.push(&samples);
-        Ok(())
     }
 
     pub(super) fn stop(&mut self) {
