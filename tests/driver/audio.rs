@@ -100,6 +100,7 @@ fn keys_pass_beside_the_audio() {
 #[test]
 fn drops_are_counted_while_the_daemon_does_not_read() {
     let rig = Rig::start();
+    rig.set_pipe_bytes(4096);
     let mut caller = Caller::dial(&rig, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     for number in 0..50 {
@@ -119,6 +120,7 @@ fn drops_are_counted_while_the_daemon_does_not_read() {
 #[test]
 fn a_daemon_that_comes_back_finds_the_call() {
     let rig = Rig::start();
+    rig.set_pipe_bytes(4096);
     let mut caller = Caller::dial(&rig, "700");
     let leg = Leg::answer(&rig, &mut caller);
     let id = leg.id.clone();

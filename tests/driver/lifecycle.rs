@@ -183,10 +183,7 @@ fn a_bad_setting_is_one_clear_line_and_no_driver() {
 #[test]
 fn a_reload_takes_a_new_size_for_new_calls() {
     let rig = Rig::start();
-    let file = rig.asterisk.configuration_file("slinpipe.conf");
-    let good = fs::read_to_string(&file).expect("the shipped file");
-    fs::write(&file, good.replace("pipe_bytes = 4096", "pipe_bytes = 16384")).expect("written");
-    rig.cli(&format!("module reload {MODULE}"));
+    rig.set_pipe_bytes(16384);
     let mut caller = Caller::dial(&rig, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     for number in 0..30 {

@@ -63,6 +63,16 @@ impl Rig {
         names(&self.asterisk.pipes())
     }
 
+    /// Has the driver of the next calls use pipes of so many bytes.
+    pub(crate) fn set_pipe_bytes(&self, bytes: u64) {
+        let file = self.asterisk.configuration_file("slinpipe.conf");
+        let text = std::fs::read_to_string(&file).expect("the shipped file");
+        let (before, rest) = text.split_once("\npipe_bytes = ").expect("the shipped file sets it");
+        let (_, after) = rest.split_once('\n').expect("a whole line");
+        std::fs::write(&file, format!("{before}\npipe_bytes = {bytes}\n{after}")).expect("written");
+        assert!(self.cli("module reload chan_slinpipe.so").contains("reloaded"));
+    }
+
     /// A count of `slinpipe show channels` for the only leg that is up.
     pub(crate) fn count(&self, column: usize) -> u64 {
         let table = self.cli("slinpipe show channels");

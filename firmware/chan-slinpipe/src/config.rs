@@ -27,7 +27,7 @@ pub(crate) enum BadSetting {
 }
 
 impl Settings {
-    /// A page, the least a pipe can hold: 6 frames, 120 ms.
+    /// A page, the least a pipe can hold: 6 frames, 120 ms. The default is two, see `slinpipe.conf`.
     const MIN_PIPE_BYTES: usize = 4096;
     /// What an ordinary user may ask of the kernel.
     const MAX_PIPE_BYTES: usize = 1 << 20;
@@ -56,7 +56,7 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { directory: PathBuf::from("/run/dragoman/pipes"), pipe_bytes: Self::MIN_PIPE_BYTES }
+        Self { directory: PathBuf::from("/run/dragoman/pipes"), pipe_bytes: 2 * Self::MIN_PIPE_BYTES }
     }
 }
 
