@@ -1,0 +1,88 @@
+//! The call itself, with the softphone as a caller.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use lab::appliance::Appliance;
+use lab::cache::Cache;
+use lab::interrupt;
+use lab::speech::{self, Utterance};
+use softphone::audio::device::DeviceChoice;
+use softphone::{
+    Account, AudioOptions, Call, CallReport, Codec, Connected, Phone, PhoneOptions, Recording, ScriptEnd, Step,
+};
+
+const ROOM: &str = "700";
+/// A sentence read by a volunteer of `LibriVox`, a whole clause without names.
+const SENTENCE: &str = "sense_and_sensibility_01_austen_64kb-0880";
+/// What a person would have said in Spanish; the engines' words are compared with it, they need not be the same.
+pub(crate) const REFERENCE: &str = "no era un joven de mala disposición";
+
+const ANSWER_AT_MOST: Duration = Duration::from_secs(10);
+/// After the announcement, and how long that may take.
+const QUIET: Duration = Duration::from_millis(800);
+const QUIET_AT_MOST: Duration = Duration::from_secs(20);
+const REPLY_OVER: Duration = Duration::from_millis(1500);
+const REPLY_AT_MOST: Duration = Duration::from_secs(20);
+
+/// A finished call that played a recording.
+pub(crate) struct RecordedCall {
+    pub(crate) utterance: Utterance,
+    pub(crate) report: CallReport,
+    pub(crate) end: ScriptEnd,
+    /// When the last sample of the recording was heard.
+    pub(crate) ended: Instant,
+}
+
+/// Calls, waits for the end of the announcement, speaks, and listens to the translation.
+pub(crate) fn with_recording(appliance: &Appliance, cache: &Cache) -> Result<RecordedCall> {
+    let utterance = speech::english(cache)?.into_iter().find(|utterance| utterance.name == SENTENCE);
+    let utterance = utterance.with_context(|| format!("no recording {SENTENCE}: run `cargo xtask setup`"))?;
+    let phone = start_phone(appliance)?;
+    let audio = AudioOptions { record: true, ..AudioOptions::default() };
+    let (mut call, connected) = connect(&phone, audio)?;
+    println!("A caller says: “{}”", utterance.text);
+    let end = call.run_until(
+        vec![
+            Step::WaitQuiet { quiet_for: QUIET, at_most: QUIET_AT_MOST },
+            Step::Play(Recording::read(&utterance.wav, connected.codec)?),
+            Step::WaitReply { quiet_after: REPLY_OVER, at_most: REPLY_AT_MOST },
+        ],
+        interrupt::requested,
+    )?;
+    let ended = Instant::now();
+    let report = call.hang_up()?;
+    phone.close()?;
+    interrupt::check()?;
+    Ok(RecordedCall { utterance, report, end, ended })
+}
+
+/// Calls with the sound card until Ctrl-C.
+pub(crate) fn with_microphone(appliance: &Appliance) -> Result<()> {
+    let phone = start_phone(appliance)?;
+    let device = Some(DeviceChoice::Default);
+    let audio = AudioOptions { microphone: device.clone(), speaker: device, ..AudioOptions::default() };
+    let (mut call, _) = connect(&phone, audio)?;
+    println!("Speak English or Spanish after the announcement; Ctrl-C hangs up.");
+    call.run_until(vec![Step::Talk(None)], interrupt::requested)?;
+    call.hang_up()?;
+    phone.close()
+}
+
+fn start_phone(appliance: &Appliance) -> Result<Phone> {
+    let account = appliance.asterisk.phones().first().context("Asterisk knows no phone")?;
+    let address = format!("127.0.0.1:{}", appliance.asterisk.sip().port());
+    let account = Account::new(&account.extension, &address, Some(account.secret.clone()))?;
+    // What happens is shown by the daemon's captions.
+    let (phone, _events) = Phone::start(account, PhoneOptions::default())?;
+    phone.register()?;
+    Ok(phone)
+}
+
+fn connect(phone: &Phone, audio: AudioOptions) -> Result<(Call<'_>, Connected)> {
+    ensure!(!interrupt::requested(), "interrupted");
+    let mut call = phone.dial(ROOM, &[Codec::G722], audio)?;
+    let connected = call.wait_connected_until(ANSWER_AT_MOST, interrupt::requested)?;
+    println!("Connected to {ROOM} over {}.", connected.codec);
+    Ok((call, connected))
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask demo`, once everything is installed and built: one call to a whole box on this machine.
+
+mod call;
+mod captions;
+mod check;
+mod keep;
+mod report;
+mod transcribe;
+mod waterfall;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use lab::appliance::{Appliance, Options};
+use lab::cache::Cache;
+use lab::interrupt;
+use lab::setup::Progress;
+
+use captions::Captions;
+
+/// Dials a box on this machine, speaks English and shows what comes back.
+#[derive(Parser)]
+struct Cli {
+    /// Leave it running afterwards, until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+    /// Speak with this machine's sound card
+    #[arg(long)]
+    mic: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if cli.json {
+                println!("{}", serde_json::json!({ "ok": false, "error": format!("{error:#}") }));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the call did what it should.
+fn run(cli: &Cli) -> Result<bool> {
+    interrupt::install()?;
+    let cache = Cache::locate()?;
+    let progress = Progress::start("Starting Asterisk, the engines and the daemon");
+    let mut options = Options::default();
+    if cli.keep {
+        options.sip = keep::address();
+    }
+    let appliance = Appliance::start(&cache, options)?;
+    progress.finish();
+
+    let captions = Captions::start(appliance.daemon.listen()?);
+    if cli.mic {
+        call::with_microphone(&appliance)?;
+        return Ok(true);
+    }
+    let call = call::with_recording(&appliance, &cache)?;
+    let story = captions.finish()?;
+    let report = report::Report::new(&appliance, &cache, &call, &story)?;
+    report.show();
+    if cli.keep {
+        keep::until_interrupted(&appliance)?;
+    }
+    drop(appliance);
+    if cli.json {
+        println!("{}", serde_json::to_string(&report)?);
+    }
+    Ok(report.ok)
+}
