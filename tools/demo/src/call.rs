@@ -9,7 +9,8 @@ use lab::interrupt;
 use lab::speech::{self, Utterance};
 use softphone::audio::device::DeviceChoice;
 use softphone::{
-    Account, AudioOptions, Call, CallReport, Codec, Connected, Phone, PhoneOptions, Recording, ScriptEnd, Step,
+    Account, AudioOptions, Call, CallReport, Codec, Connected, Phone, PhoneOptions, Recording, ScriptEnd,
+    Step,
 };
 
 const ROOM: &str = "700";

@@ -45,7 +45,9 @@ impl Checks {
     /// What is wrong, in words; empty when all is well.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let share = |what: &str, found: f64, wanted: f64| {
-            (found < wanted).then(|| format!("{what}: {:.0} % of the words, wanted {:.0} %", found * 100.0, wanted * 100.0))
+            (found < wanted).then(|| {
+                format!("{what}: {:.0} % of the words, wanted {:.0} %", found * 100.0, wanted * 100.0)
+            })
         };
         let all = [
             share("what the caller said was not recognised", self.transcript, HEARD_RIGHT),

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use anyhow::Result;
 use lab::appliance::Appliance;
 use lab::interrupt;
 
@@ -17,19 +16,20 @@ pub(crate) fn address() -> SocketAddr {
 }
 
 /// Says how to register and dial, and waits.
-pub(crate) fn until_interrupted(appliance: &Appliance) -> Result<()> {
+pub(crate) fn until_interrupted(appliance: &Appliance) {
     let host = own_address();
     println!("\nThe box stays on. Register a SIP phone (UDP or TCP) as one of these:");
     println!("  server {host}:{}", appliance.asterisk.sip().port());
     for phone in appliance.asterisk.phones().iter().take(3) {
         println!("  user {}   password {}", phone.extension, phone.secret);
     }
-    println!("Dial 700: English and Spanish, each into the other. 790: an echo through the daemon. 799: an echo of");
+    println!(
+        "Dial 700: English and Spanish, each into the other. 790: an echo through the daemon. 799: an echo of"
+    );
     println!("Asterisk alone. Its files are in {}. Ctrl-C ends it.", appliance.run_dir().path().display());
     while !interrupt::requested() {
         std::thread::sleep(Duration::from_millis(100));
     }
-    Ok(())
 }
 
 /// The address of the interface with the default route; nothing is sent.

@@ -70,7 +70,7 @@ fn run(cli: &Cli) -> Result<bool> {
     let report = report::Report::new(&appliance, &cache, &call, &story)?;
     report.show();
     if cli.keep {
-        keep::until_interrupted(&appliance)?;
+        keep::until_interrupted(&appliance);
     }
     drop(appliance);
     if cli.json {

@@ -38,7 +38,12 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(appliance: &Appliance, cache: &Cache, call: &RecordedCall, story: &[Value]) -> Result<Self> {
+    pub(crate) fn new(
+        appliance: &Appliance,
+        cache: &Cache,
+        call: &RecordedCall,
+        story: &[Value],
+    ) -> Result<Self> {
         let clip = call.report.recording.as_ref().context("the softphone has recorded nothing")?;
         let recording = keep_recording(clip, cache)?;
         let translation = joined(story, "translation", "text");
@@ -87,10 +92,14 @@ impl Report {
         let languages = (self.source_lang.as_str(), self.target_lang.as_str());
         check(languages == ("en", "es"), format!("translated from {} to {}", languages.0, languages.1));
         check(self.first_audio_after_speech_ms.is_some(), "no translation was heard".into());
-        let dropped: u64 = self.frames["dropped"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+        let dropped: u64 =
+            self.frames["dropped"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
         check(self.frames.is_object(), "the daemon did not count the leg's frames".into());
         check(dropped == 0, format!("{dropped} frames were dropped: {}", self.frames["dropped"]));
-        check(self.media["allocations"] == 0, format!("{} allocations in the media thread", self.media["allocations"]));
+        check(
+            self.media["allocations"] == 0,
+            format!("{} allocations in the media thread", self.media["allocations"]),
+        );
         all
     }
 
@@ -103,22 +112,34 @@ impl Report {
         println!("\nFrom the last word to the first translated sound:");
         print!("{}", waterfall::draw(&self.stages()));
         let Value::Object(media) = &self.media else { return };
-        println!("\nFrames    {} from the caller, {} to the caller, dropped {}", self.frames["in"], self.frames["out"], self.frames["dropped"]);
+        println!(
+            "\nFrames    {} from the caller, {} to the caller, dropped {}",
+            self.frames["in"], self.frames["out"], self.frames["dropped"]
+        );
         println!(
             "Media     {} priority {}, memory locked: {}, {} ticks, late by {} µs (p99), {} allocations",
-            self.media["policy"], media["priority"], media["locked"], media["ticks"], media["late_us"]["p99"], media["allocations"]
+            self.media["policy"],
+            media["priority"],
+            media["locked"],
+            media["ticks"],
+            media["late_us"]["p99"],
+            media["allocations"]
         );
         println!("Recording {}", self.recording.display());
         for complaint in &self.complaints {
             println!("WRONG     {complaint}");
         }
-        println!("{}", if self.ok { "The call did what it should." } else { "The call did not do what it should." });
+        println!(
+            "{}",
+            if self.ok { "The call did what it should." } else { "The call did not do what it should." }
+        );
     }
 
     /// The daemon's stages, and what the telephone side added until the caller's ear.
     fn stages(&self) -> Vec<(&'static str, f64)> {
         let names = ["commit", "asr", "mt", "tts", "playout"];
-        let mut stages: Vec<_> = names.map(|name| (name, self.stages_ms[name].as_f64().unwrap_or(0.0))).to_vec();
+        let mut stages: Vec<_> =
+            names.map(|name| (name, self.stages_ms[name].as_f64().unwrap_or(0.0))).to_vec();
         let inside: f64 = stages.iter().map(|(_, ms)| ms).sum();
         if let Some(all) = self.first_audio_after_speech_ms {
             stages.push(("phone", (all as f64 - inside).max(0.0)));
