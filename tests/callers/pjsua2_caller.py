@@ -27,7 +27,9 @@ class Call(pj.Call):
             self.refusal = f"{info.lastStatusCode} {info.lastReason}"
 
     def onCallMediaState(self, prm):
-        for index, media in enumerate(self.getInfo().media):
+        # The list of media lives only as long as the info that it belongs to.
+        info = self.getInfo()
+        for index, media in enumerate(info.media):
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE and not self.media:
                 self.media = self.getAudioMedia(index)
                 self.recorder = pj.AudioMediaRecorder()
@@ -45,7 +47,6 @@ def endpoint(codec):
     ep.libCreate()
     config = pj.EpConfig()
     config.uaConfig.threadCnt = 0
-    config.uaConfig.mainThreadOnly = True
     config.logConfig.level = 1
     config.medConfig.clockRate = 16000
     # No echo canceller or silence suppression: the test wants every sample.

@@ -1,6 +1,8 @@
 //! Tests across the whole box, rung by rung.
 
+pub mod callers;
 pub mod daemon;
 pub mod fake_phone;
 pub mod simulation;
 pub mod voice;
+pub mod wav;

@@ -1,0 +1,50 @@
+//! Recordings: 16-bit mono WAV.
+
+use std::path::Path;
+use std::time::Duration;
+
+/// Samples and their rate.
+#[derive(Clone, Debug)]
+pub struct Wav {
+    /// Mono, signed 16 bit.
+    pub samples: Vec<i16>,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+impl Wav {
+    /// Reads a file; of several channels the first.
+    ///
+    /// # Panics
+    /// Where it is not a 16-bit WAV.
+    pub fn read(path: &Path) -> Self {
+        let mut reader = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let spec = reader.spec();
+        let samples: Result<Vec<i16>, _> = reader.samples().step_by(spec.channels.into()).collect();
+        Self { samples: samples.expect("16-bit samples"), rate: spec.sample_rate }
+    }
+
+    /// Writes a file.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn write(&self, path: &Path) {
+        let (bits_per_sample, sample_format) = (16, hound::SampleFormat::Int);
+        let spec = hound::WavSpec { channels: 1, sample_rate: self.rate, bits_per_sample, sample_format };
+        let mut writer = hound::WavWriter::create(path, spec).expect("a file");
+        self.samples.iter().for_each(|sample| writer.write_sample(*sample).expect("a file"));
+        writer.finalize().expect("a file");
+    }
+
+    /// The same with silence before and after.
+    pub fn padded(&self, before: Duration, after: Duration) -> Self {
+        let silence = |time: Duration| vec![0; (time.as_secs_f64() * f64::from(self.rate)) as usize];
+        Self { samples: [silence(before), self.samples.clone(), silence(after)].concat(), rate: self.rate }
+    }
+
+    /// What comes after `time`.
+    pub fn after(&self, time: Duration) -> Self {
+        let skipped = ((time.as_secs_f64() * f64::from(self.rate)) as usize).min(self.samples.len());
+        Self { samples: self.samples[skipped..].to_vec(), rate: self.rate }
+    }
+}
