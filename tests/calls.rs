@@ -15,13 +15,39 @@ fn echo() {
     let cache = Cache::locate().unwrap();
     let run = RunDir::create(&cache).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
-    let options = Options::new(cache.prefix(), root.join("target/driver/libchan_slinpipe.so"), root.join("asterisk-conf"), run.path().to_owned()).unwrap();
+    let options = Options::new(
+        cache.prefix(),
+        root.join("target/driver/libchan_slinpipe.so"),
+        root.join("asterisk-conf"),
+        run.path().to_owned(),
+    )
+    .unwrap();
     let asterisk = Asterisk::start(options).unwrap();
     let speech = Wav::read(&PathBuf::from("/root/.cache/dragoman/speech/pocketsphinx-testdata/usr/share/pocketsphinx/test/data/librivox/sense_and_sensibility_01_austen_64kb-0930.wav")).padded(Duration::from_secs(2), Duration::from_secs(1));
     let path = run.join("speech.wav");
     speech.write(&path);
-    let plan = Plan { sip: asterisk.sip(), extension: "799", phone: &asterisk.phones()[0], codec: "G722", speech: &path, directory: run.path() };
-    if std::env::var_os("KEEP").is_some() { eprintln!("SECRET {} {}", asterisk.phones()[0].secret, path.display()); thread::sleep(Duration::from_secs(300)); }std::process::Command::new("sh").arg("-c").arg(format!("cp {} /tmp/w/ast.log; (sleep 6; cp {} /tmp/w/ast.log)&", run.join("asterisk.log").display(), run.join("asterisk.log").display())).status().unwrap();let mut caller = Pjsua2::call(&plan);
+    let plan = Plan {
+        sip: asterisk.sip(),
+        extension: "799",
+        phone: &asterisk.phones()[0],
+        codec: "G722",
+        speech: &path,
+        directory: run.path(),
+    };
+    if std::env::var_os("KEEP").is_some() {
+        eprintln!("SECRET {} {}", asterisk.phones()[0].secret, path.display());
+        thread::sleep(Duration::from_secs(300));
+    }
+    std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "cp {} /tmp/w/ast.log; (sleep 6; cp {} /tmp/w/ast.log)&",
+            run.join("asterisk.log").display(),
+            run.join("asterisk.log").display()
+        ))
+        .status()
+        .unwrap();
+    let mut caller = Pjsua2::call(&plan);
     caller.speak();
     thread::sleep(Duration::from_secs(6));
     let heard = caller.hang_up();
@@ -30,5 +56,4 @@ fn echo() {
     thread::sleep(Duration::from_secs(6));
     let heard = caller.hang_up();
     heard.write(Path::new("/tmp/w/bs.wav"));
-    
 }

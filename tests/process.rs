@@ -63,7 +63,7 @@ fn a_writer_that_dies_leaves_steady_silence() {
     let daemon = Daemon::start();
     let mut phone = FakePhone::make(&daemon.pipes(), "790-writer");
     phone.from_daemon = Some(phone.open("out", OFlags::RDWR));
-    phone.to_daemon = Some(phone.open("in", OFlags::WRONLY | OFlags::RDWR));
+    phone.to_daemon = Some(phone.open("in", OFlags::RDWR));
     assert!(phone.receive_within(SECOND).is_some());
     phone.to_daemon = None;
     phone.count_for(SECOND / 2);

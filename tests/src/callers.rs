@@ -178,5 +178,7 @@ fn configuration(speech: &Path, directory: &Path) -> String {
 
 fn account(plan: &Plan<'_>) -> String {
     let Plan { phone: Phone { extension, secret }, codec, sip, .. } = plan;
-    format!("<sip:{extension}@{sip}>;auth_user={extension};auth_pass={secret};regint=0;audio_codecs={codec}\n")
+    format!(
+        "<sip:{extension}@{sip}>;auth_user={extension};auth_pass={secret};regint=0;audio_codecs={codec}\n"
+    )
 }

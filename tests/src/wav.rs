@@ -18,7 +18,8 @@ impl Wav {
     /// # Panics
     /// Where it is not a 16-bit WAV.
     pub fn read(path: &Path) -> Self {
-        let mut reader = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut reader =
+            hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let spec = reader.spec();
         let samples: Result<Vec<i16>, _> = reader.samples().step_by(spec.channels.into()).collect();
         Self { samples: samples.expect("16-bit samples"), rate: spec.sample_rate }
