@@ -5,7 +5,6 @@ mod captions;
 mod check;
 mod keep;
 mod report;
-mod transcribe;
 mod waterfall;
 
 use std::process::ExitCode;

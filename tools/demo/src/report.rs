@@ -13,8 +13,8 @@ use softphone::{Clip, ScriptEnd};
 
 use crate::call::{REFERENCE, RecordedCall};
 use crate::check::{Checks, Texts};
-use crate::transcribe::transcribe;
 use crate::waterfall;
+use lab::transcribe::transcribe;
 
 /// Silence before the reply that the second listener gets too.
 const LEAD_IN: Duration = Duration::from_millis(300);

@@ -16,4 +16,5 @@ pub mod programs;
 pub mod run_dir;
 pub mod setup;
 pub mod speech;
+pub mod transcribe;
 pub mod whisper_ggml;

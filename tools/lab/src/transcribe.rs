@@ -16,7 +16,7 @@ const CHUNK_SAMPLES: usize = 1600;
 ///
 /// # Errors
 /// When the server does not answer.
-pub(crate) fn transcribe(server: SocketAddr, samples: &[i16], language: &str) -> Result<String> {
+pub fn transcribe(server: SocketAddr, samples: &[i16], language: &str) -> Result<String> {
     let mut stream =
         TcpStream::connect(server).with_context(|| format!("cannot reach the engines at {server}"))?;
     stream.set_read_timeout(Some(ANSWER_AT_MOST))?;
