@@ -25,10 +25,18 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start() -> Self {
+        Self::start_with(ROOMS)
+    }
+
+    /// Starts a daemon whose configuration goes on with `rooms`, and with whatever other tables are in it.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start_with(rooms: &str) -> Self {
         let cache = Cache::locate().expect("a cache directory");
         let directory = RunDir::create(&cache).expect("a run directory");
         fs::create_dir(directory.join("pipes")).expect("a pipe directory");
-        fs::write(directory.join("dragomand.toml"), configuration(directory.path(), ROOMS))
+        fs::write(directory.join("dragomand.toml"), configuration(directory.path(), rooms))
             .expect("a config");
         let mut daemon = Self { process: None, directory };
         daemon.restart();

@@ -9,7 +9,7 @@ use crate::hub::Hub;
 use crate::leg;
 use crate::logging::notify_systemd;
 use crate::media::MediaEvents;
-use crate::watcher::{Sighting, Watcher, extension_of, inspect};
+use crate::watcher::{Sighting, Watcher, extension_of};
 
 /// Starts a leg for each pair of pipes, ends it with them, and passes on what the media thread says.
 pub(crate) struct Switchboard {
@@ -91,8 +91,8 @@ impl Switchboard {
             let room = self.hub.room(extension);
             room.ok_or_else(|| format!("no room is dialled as {extension}; add a [[room]] or dial another"))
         });
-        let room = match room.and_then(|room| inspect(&self.hub.config.pipes, id).map(|()| room.clone())) {
-            Ok(room) => room,
+        let room = match room {
+            Ok(room) => room.clone(),
             Err(reason) => return leg::refuse(&self.hub, id, &reason),
         };
         let down = Arc::new(Notify::new());

@@ -109,14 +109,21 @@ pub fn extension_of(id: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// Checks a pair before it is opened. Nothing at the paths is touched.
+/// Checks a pair before it is opened. Nothing at the paths is touched. Answers whether both are there.
 ///
 /// # Errors
 /// What is wrong with which path, and what to do.
-pub fn inspect(directory: &Path, id: &str) -> Result<(), String> {
+pub fn inspect(directory: &Path, id: &str) -> Result<bool, String> {
+    let mut complete = true;
     for path in [in_path(directory, id), out_path(directory, id)] {
-        let meta =
-            std::fs::symlink_metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let meta = match std::fs::symlink_metadata(&path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                complete = false;
+                continue;
+            }
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        };
         if !meta.file_type().is_fifo() {
             let advice = "not a named pipe, left untouched; remove it, the channel driver makes its own";
             return Err(format!("{}: {advice}", path.display()));
@@ -128,7 +135,7 @@ pub fn inspect(directory: &Path, id: &str) -> Result<(), String> {
             return Err(format!("{}: mode {mode:04o}: {advice}", path.display()));
         }
     }
-    Ok(())
+    Ok(complete)
 }
 
 #[cfg(test)]
@@ -166,7 +173,8 @@ mod tests {
         };
         pipe("700-1_in.pcm", 0o660);
         pipe("700-1_out.pcm", 0o660);
-        assert_eq!(inspect(directory.path(), "700-1"), Ok(()));
+        assert_eq!(inspect(directory.path(), "700-1"), Ok(true));
+        assert_eq!(inspect(directory.path(), "700-0"), Ok(false));
 
         pipe("700-2_in.pcm", 0o660);
         std::fs::write(path("700-2_out.pcm"), "precious").unwrap();

@@ -17,6 +17,7 @@ use crate::hub::{Hub, Inbox};
 use crate::media::Echo;
 use crate::ports::pipe::{PipeError, PipePort};
 use crate::report::Report;
+use crate::watcher::inspect;
 
 /// Between attempts to open a port whose other side is not there.
 const REOPEN_EVERY: Duration = Duration::from_millis(100);
@@ -64,17 +65,23 @@ async fn serve_echo(
     Ok(())
 }
 
-/// Opens the port, waiting for a reader; `None` where it can never be opened.
+/// Opens the port, waiting for its other half and for a reader; `None` where it can never be opened.
 async fn first_open(hub: &Hub, id: &str) -> Option<PipePort> {
     loop {
-        match PipePort::open(&hub.config.pipes, id) {
-            Ok(port) => return Some(port),
-            Err(PipeError::ReaderMissing(_)) => sleep(REOPEN_EVERY).await,
-            Err(error) => {
-                refuse(hub, id, &error.to_string());
-                return None;
-            }
+        let fault = match inspect(&hub.config.pipes, id) {
+            Ok(true) => match PipePort::open(&hub.config.pipes, id) {
+                Ok(port) => return Some(port),
+                Err(PipeError::ReaderMissing(_)) => None,
+                Err(error) => Some(error.to_string()),
+            },
+            Ok(false) => None,
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = fault {
+            refuse(hub, id, &reason);
+            return None;
         }
+        sleep(REOPEN_EVERY).await;
     }
 }
 

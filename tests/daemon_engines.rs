@@ -1,0 +1,232 @@
+//! The daemon's interpreter room against engines that nobody here wrote, and against one that answers garbage.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audio_path::Frame;
+use dragoman_tests::daemon::Daemon;
+use dragoman_tests::fake_phone::FakePhone;
+use dragoman_tests::voice::Voice;
+use lab::cache::Cache;
+use lab::process::Process;
+use serde_json::Value;
+
+const FRAME: Duration = Duration::from_millis(20);
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
+}
+
+/// Engines in Python, stopped when dropped.
+struct Peer {
+    _process: Process,
+    wyoming: u16,
+    http: u16,
+}
+
+impl Peer {
+    fn start(options: &[&str]) -> Self {
+        let (wyoming, http) = (free_port(), free_port());
+        let cache = Cache::locate().expect("a cache");
+        let mut command = Command::new(cache.venv().join("bin/python"));
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/wyoming_peer.py"));
+        command.arg(format!("tcp://127.0.0.1:{wyoming}")).arg(http.to_string()).args(options);
+        let log = std::env::temp_dir().join(format!("wyoming-peer-{wyoming}.log"));
+        let mut process = Process::spawn("wyoming_peer.py", &command, &log).expect("Python starts");
+        let listens = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let ready = || listens(wyoming) && listens(http);
+        process.wait_until("it listens", Duration::from_secs(20), ready).expect("the peer is ready");
+        Self { _process: process, wyoming, http }
+    }
+}
+
+fn daemon(asr: u16, tts: u16, mt: u16) -> Daemon {
+    Daemon::start_with(&format!(
+        "[engines]\nasr = \"tcp://127.0.0.1:{asr}\"\ntts = \"tcp://127.0.0.1:{tts}\"\nmt = \"http://127.0.0.1:{mt}\"\n\
+         [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n\
+         [[room]]\nextension = \"790\"\nkind = \"echo\"\n"
+    ))
+}
+
+/// A caller in room 700 in real time, with the daemon's events.
+struct Call {
+    phone: FakePhone,
+    events: mpsc::Receiver<Value>,
+    seen: Vec<Value>,
+    voice: Voice,
+    start: Instant,
+    frames: u32,
+    heard: u32,
+    /// When a frame that is not silence was heard last.
+    loud: Option<Instant>,
+}
+
+impl Call {
+    fn new(daemon: &Daemon) -> Self {
+        let stream =
+            UnixStream::connect(daemon.directory().join("control.sock")).expect("the control socket");
+        let (sender, events) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines() {
+                let Ok(line) = line else { return };
+                let event = serde_json::from_str(&line).expect("a line is a JSON object");
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        let phone = FakePhone::connect(&daemon.pipes(), "700-1");
+        let (voice, start) = (Voice::default(), Instant::now());
+        Self { phone, events, seen: Vec::new(), voice, start, frames: 0, heard: 0, loud: None }
+    }
+
+    /// 20 ms of the call.
+    fn pass(&mut self, speaks: bool) {
+        self.frames += 1;
+        thread::sleep((self.start + FRAME * self.frames).saturating_duration_since(Instant::now()));
+        let frame = if speaks { self.voice.frame(9_000.0) } else { Frame::SILENCE };
+        assert!(self.phone.send(&frame.to_wire()), "the daemon reads");
+        while let Some(bytes) = self.phone.receive() {
+            self.heard += 1;
+            if Frame::from_wire(&bytes).dbfs() > -60.0 {
+                self.loud = Some(Instant::now());
+            }
+        }
+        self.seen.extend(self.events.try_iter());
+    }
+
+    /// Bursts of 600 ms of voice, with pauses too short to end an utterance.
+    fn say(&mut self, bursts: u32) {
+        for _ in 0..bursts {
+            (0..30).for_each(|_| self.pass(true));
+            (0..10).for_each(|_| self.pass(false));
+        }
+    }
+
+    /// Listens until an event of this type comes that was not seen before.
+    fn wait_for(&mut self, kind: &str, limit: Duration) -> Value {
+        let (until, from) = (Instant::now() + limit, self.seen.len());
+        loop {
+            if let Some(event) = self.seen[from..].iter().find(|event| event["type"] == kind) {
+                return event.clone();
+            }
+            assert!(Instant::now() < until, "no {kind} within {limit:?}: {:#?}", &self.seen[from..]);
+            self.pass(false);
+        }
+    }
+}
+
+fn interprets(options: &[&str]) {
+    let peer = Peer::start(options);
+    let daemon = daemon(peer.wyoming, peer.wyoming, peer.http);
+    let mut call = Call::new(&daemon);
+    call.wait_for("listening", Duration::from_secs(20));
+    assert!(call.loud.is_some(), "the announcement is heard");
+
+    for bursts in [3, 2] {
+        call.say(bursts);
+        let word = ["two", "three"][bursts as usize - 2];
+        let heard = call.wait_for("final", Duration::from_secs(5));
+        assert_eq!(heard["text"], format!("I heard {word} sounds"));
+        assert_eq!(heard["language"], "en");
+        let seen = call.seen.len();
+        let translation = call.seen.iter().rfind(|e| e["type"] == "translation").cloned();
+        let translation = translation.unwrap_or_else(|| call.wait_for("translation", Duration::from_secs(5)));
+        assert_eq!(translation["text"], format!("es sounds {word} heard I"), "{:#?}", &call.seen[..seen]);
+        call.loud = None;
+        call.wait_for("playback_ended", Duration::from_secs(10));
+        assert!(call.loud.is_some(), "the translation is heard");
+        let latency = call.seen.iter().rfind(|event| event["type"] == "latency").expect("a latency");
+        let total = latency["total_ms"].as_f64().expect("a number");
+        assert!((400.0..3_000.0).contains(&total), "{latency}");
+        (0..30).for_each(|_| call.pass(false));
+    }
+    assert!(!call.seen.iter().any(|event| event["type"] == "error"), "{:#?}", call.seen);
+    let frames = &daemon.status().expect("a status")["legs"][0]["frames"];
+    assert!(frames["dropped"].as_object().expect("an object").is_empty(), "{frames}");
+    assert!(call.heard.abs_diff(call.frames) <= 10, "{} frames in {} ticks", call.heard, call.frames);
+}
+
+#[test]
+fn a_server_of_the_wyoming_package_interprets_a_call() {
+    interprets(&[]);
+}
+
+#[test]
+fn a_server_that_closes_after_each_answer_does_as_well() {
+    interprets(&["--close"]);
+}
+
+/// A server that reads nothing and answers each connection with the next kind of garbage.
+fn garbage_server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        let mut random = fastrand::Rng::with_seed(1);
+        for (number, stream) in listener.incoming().enumerate() {
+            let Ok(mut stream) = stream else { continue };
+            let garbage: Vec<u8> = match number % 6 {
+                0 => (0..100_000).map(|_| random.u8(..)).collect(),
+                1 => b"{\"type\":\"transcript\",\"data_length\":99999999999}\n".to_vec(),
+                2 => b"{\"type\":\"transcript\",\"data\":{\"text\":17}}\n{\"type\":null}\n\0\0\xff\xfe\n"
+                    .to_vec(),
+                3 => vec![b'a'; 3_000_000],
+                4 => b"{\"type\":\"transcript-chunk\",\"data\":{\"text\":\"\\u0000\\n\"}}\n".repeat(20_000),
+                _ => Vec::new(),
+            };
+            // The daemon may hang up in the middle of it.
+            stream.write_all(&garbage).unwrap_or_default();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_secs(2));
+                drop(stream);
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn garbage_from_the_recogniser_is_heard_as_a_tone_and_does_no_harm() {
+    let peer = Peer::start(&[]);
+    let daemon = daemon(garbage_server(), peer.wyoming, peer.http);
+    let bystander = FakePhone::connect(&daemon.pipes(), "790-1");
+    let mut call = Call::new(&daemon);
+    call.wait_for("listening", Duration::from_secs(20));
+    let memory = daemon.resident_kib();
+    for _ in 0..3 {
+        call.say(1);
+        call.loud = None;
+        let cue = call.wait_for("cue", Duration::from_secs(15));
+        assert!(cue["cue"] == "error" || cue["cue"] == "wait", "{cue}");
+        (0..150).for_each(|_| call.pass(false));
+        assert!(call.loud.is_some(), "the caller hears that something is wrong");
+    }
+    assert!(
+        call.seen.iter().any(|event| event["type"] == "error" && event["component"] == "asr"),
+        "{:#?}",
+        call.seen
+    );
+    let grown = daemon.resident_kib().saturating_sub(memory);
+    assert!(grown <= 10 * 1_024, "{grown} KiB more");
+    assert!(bystander.hears_itself_within(Duration::from_secs(1)), "another leg does not notice");
+}
+
+#[test]
+fn without_engines_the_caller_hears_a_tone_and_nothing_of_his_leaves() {
+    let (dead, gone) = (free_port(), free_port());
+    let daemon = daemon(dead, dead, gone);
+    let mut call = Call::new(&daemon);
+    let error = call.wait_for("error", Duration::from_secs(10));
+    assert_eq!(error["component"], "tts");
+    call.wait_for("cue", Duration::from_secs(10));
+    (0..50).for_each(|_| call.pass(false));
+    assert!(call.loud.is_some(), "the error tone is heard");
+    call.say(2);
+    assert!(!call.seen.iter().any(|event| event["type"] == "speech_started"));
+}
