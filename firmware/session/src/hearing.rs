@@ -93,7 +93,10 @@ impl Interpreter {
             self.discards.late_answers += 1;
             return;
         };
-        utterance.transcript.push(delta);
+        if !utterance.transcript.push(delta) {
+            self.discards.late_answers += 1;
+            return;
+        }
         utterance.language = language.or(utterance.language);
         let (text, language) = (utterance.transcript.text().to_owned(), utterance.language);
         // Before the language is known the direction is not: the clauses wait for the whole text.

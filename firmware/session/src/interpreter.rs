@@ -23,7 +23,7 @@ const MOST_ACTIONS: usize = 1_024;
 /// What the session could not use; for reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Discards {
-    /// Answers of engines or of playback that came too late, twice or for nothing that was asked.
+    /// Answers of engines or of playback that came too late, twice, endlessly or for nothing that was asked.
     pub late_answers: u64,
     /// Clauses that were dropped since too many waited.
     pub segments: u64,

@@ -8,6 +8,8 @@ const CLAUSE_WORDS: usize = 6;
 const LONGEST_CLAUSE_WORDS: usize = 20;
 /// More text than anyone can say in one utterance; what exceeds it comes from a broken engine and is cut off.
 const LONGEST_TEXT: usize = 4_000;
+/// More pieces than a recogniser streams in one utterance, at twenty a second.
+const MOST_PIECES: u32 = 500;
 
 /// What is known of an utterance's words, and the commit policy: a clause that is committed is never taken back.
 #[derive(Debug, Default)]
@@ -16,6 +18,7 @@ pub(crate) struct Transcript {
     stable: String,
     /// Bytes of `stable` that belong to committed clauses.
     committed: usize,
+    pieces: u32,
 }
 
 impl Transcript {
@@ -24,8 +27,13 @@ impl Transcript {
         &self.stable
     }
 
-    /// Adds to the stable beginning. Answers whether there was room.
+    /// Adds to the stable beginning. Answers whether there was room: an engine that streams without end must not
+    /// keep anybody busy.
     pub(crate) fn push(&mut self, delta: &str) -> bool {
+        self.pieces = self.pieces.saturating_add(1);
+        if self.pieces > MOST_PIECES {
+            return false;
+        }
         let room = LONGEST_TEXT - self.stable.len();
         let fitting = fitting_prefix(delta, room);
         self.stable.extend(fitting.chars().map(|c| if c.is_control() { ' ' } else { c }));
@@ -135,5 +143,8 @@ mod tests {
         assert!(!transcript.push(&"é".repeat(5_000)));
         assert!(!transcript.push("more"));
         assert_eq!(transcript.text().len(), LONGEST_TEXT);
+
+        let mut transcript = Transcript::default();
+        assert_eq!((0..1_000).filter(|_| transcript.push("a ")).count(), 500);
     }
 }
