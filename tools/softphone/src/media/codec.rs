@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::str::FromStr;
 
-use audio_codec::{Decoder as _, Encoder as _, g722, pcma, pcmu};
+use audio_codec::{Decoder as _, Encoder as _, pcma, pcmu};
 use serde::Serialize;
+
+use super::g722;
 
 /// A codec of this phone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -105,7 +107,7 @@ pub enum Encoder {
     /// Network byte order.
     L16,
     /// Keeps its predictors between frames.
-    G722(Box<g722::G722Encoder>),
+    G722(Box<g722::Encoder>),
     /// Stateless.
     Pcmu(pcmu::PcmuEncoder),
     /// Stateless.
@@ -117,7 +119,7 @@ impl Encoder {
     pub fn new(codec: Codec) -> Self {
         match codec {
             Codec::L16 => Self::L16,
-            Codec::G722 => Self::G722(Box::new(g722::G722Encoder::new())),
+            Codec::G722 => Self::G722(Box::default()),
             Codec::Pcmu => Self::Pcmu(pcmu::PcmuEncoder::new()),
             Codec::Pcma => Self::Pcma(pcma::PcmaEncoder::new()),
         }
@@ -126,18 +128,25 @@ impl Encoder {
     /// Encodes a whole frame (an even number of samples); replaces what is in `payload`.
     pub fn encode(&mut self, samples: &[i16], payload: &mut Vec<u8>) {
         payload.clear();
-        if matches!(self, Self::L16) {
-            payload.extend(samples.iter().flat_map(|sample| sample.to_be_bytes()));
-            return;
-        }
-        payload.resize(samples.len() + 2, 0);
         let written = match self {
-            Self::L16 => Ok(0),
-            Self::G722(encoder) => encoder.encode_into(samples, payload),
-            Self::Pcmu(encoder) => encoder.encode_into(samples, payload),
-            Self::Pcma(encoder) => encoder.encode_into(samples, payload),
+            Self::L16 => {
+                payload.extend(samples.iter().flat_map(|sample| sample.to_be_bytes()));
+                return;
+            }
+            Self::G722(encoder) => {
+                payload.extend(samples.chunks_exact(2).map(|pair| encoder.encode([pair[0], pair[1]])));
+                return;
+            }
+            Self::Pcmu(encoder) => {
+                payload.resize(samples.len(), 0);
+                encoder.encode_into(samples, payload)
+            }
+            Self::Pcma(encoder) => {
+                payload.resize(samples.len(), 0);
+                encoder.encode_into(samples, payload)
+            }
         };
-        // The buffer is larger than any of the three can fill, which is the only error they have.
+        // G.711 has one byte a sample, so the buffer is never too small, which is the only error.
         payload.truncate(written.unwrap_or(0));
     }
 }
@@ -147,7 +156,7 @@ pub enum Decoder {
     /// Network byte order.
     L16,
     /// Keeps its predictors between frames.
-    G722(Box<g722::G722Decoder>),
+    G722(Box<g722::Decoder>),
     /// Stateless.
     Pcmu(pcmu::PcmuDecoder),
     /// Stateless.
@@ -159,7 +168,7 @@ impl Decoder {
     pub fn new(codec: Codec) -> Self {
         match codec {
             Codec::L16 => Self::L16,
-            Codec::G722 => Self::G722(Box::new(g722::G722Decoder::new())),
+            Codec::G722 => Self::G722(Box::default()),
             Codec::Pcmu => Self::Pcmu(pcmu::PcmuDecoder::new()),
             Codec::Pcma => Self::Pcma(pcma::PcmaDecoder::new()),
         }
@@ -167,18 +176,20 @@ impl Decoder {
 
     /// Decodes a payload of any length and appends the samples. An odd last byte of L16 is dropped.
     pub fn decode(&mut self, payload: &[u8], samples: &mut VecDeque<i16>) {
-        if matches!(self, Self::L16) {
-            samples.extend(payload.chunks_exact(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])));
-            return;
-        }
-        let mut pcm = vec![0; payload.len() * 2 + 2];
+        let mut pcm = vec![0; payload.len()];
         let written = match self {
-            Self::L16 => Ok(0),
-            Self::G722(decoder) => decoder.decode_into(payload, &mut pcm),
+            Self::L16 => {
+                samples.extend(payload.chunks_exact(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])));
+                return;
+            }
+            Self::G722(decoder) => {
+                samples.extend(payload.iter().flat_map(|byte| decoder.decode(*byte)));
+                return;
+            }
             Self::Pcmu(decoder) => decoder.decode_into(payload, &mut pcm),
             Self::Pcma(decoder) => decoder.decode_into(payload, &mut pcm),
         };
-        // As above: the buffer is always large enough.
+        // As above.
         samples.extend(&pcm[..written.unwrap_or(0)]);
     }
 }

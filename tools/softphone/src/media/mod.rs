@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub mod dtmf;
+pub mod g722;
 pub mod jitter;
 pub mod rtp;
 pub mod script;
