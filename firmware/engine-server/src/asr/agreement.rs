@@ -108,7 +108,7 @@ mod tests {
         let mut agreement = Agreement::default();
         assert_eq!(agreement.partial("He was not"), "");
         assert_eq!(agreement.partial("He was not an ill."), "He was");
-        assert_eq!(agreement.partial("He was not, an ill disposed"), " not an");
+        assert_eq!(agreement.partial("He was not, an ill disposed"), " not, an");
         assert_eq!(agreement.finish("He was not an ill-disposed young man."), " ill-disposed young man.");
     }
 
