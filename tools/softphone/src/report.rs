@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::audio::wav::{Clip, RECORDING_RATE};
 use crate::media::codec::Codec;
 use crate::media::script::Turn;
-use crate::media::session::{ClockReport, Outcome};
 use crate::media::stream::StreamCounts;
+use crate::media::ticker::{ClockReport, Outcome};
 use crate::sip::agent::EndedBy;
 
 /// A finished call.

@@ -8,4 +8,5 @@ pub mod rtp;
 pub mod script;
 pub mod session;
 pub mod stream;
+pub mod ticker;
 pub mod turn;

@@ -4,6 +4,8 @@
 //! a wish ([`UserAgent::invite`], [`UserAgent::answer`], [`UserAgent::hang_up`], [`UserAgent::register`]); then drain
 //! [`UserAgent::poll_transmit`] and [`UserAgent::poll_event`], and come back at [`UserAgent::next_timer`].
 
+mod auth;
+mod event;
 mod incoming;
 mod outgoing;
 mod register;
@@ -12,92 +14,23 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rsip::headers::untyped;
 use rsip::prelude::UntypedHeader as _;
 use rsip::{Header, Method, Request, SipMessage};
 
 use super::dialog::Dialog;
-use super::digest::{Challenge, Credentials, Session};
+use super::digest::Session;
 use super::ids::IdSource;
 use super::status;
 use super::transaction::{ClientTransaction, Kind, ResponseAction, ServerTransaction, TimerAction};
 use super::wire::{self, Envelope, Inbound, WireError};
 use crate::sdp::{LocalMedia, Negotiated, RemoteMedia};
+pub use event::{Account, AgentEvent, EndedBy, Transmit};
 use register::Registration;
 
-const MAX_ATTEMPTS: u8 = 4;
 const MAX_SERVER_TRANSACTIONS: usize = 64;
-
-/// Who the phone is and where it belongs.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// Extension: user part of `From` and `Contact`.
-    pub user: String,
-    /// Host of the box as in SIP addresses, with a port unless 5060.
-    pub domain: String,
-    /// The box.
-    pub server: SocketAddrV4,
-    /// For digest challenges.
-    pub credentials: Option<Credentials>,
-    /// Our own address.
-    pub local: SocketAddrV4,
-}
-
-/// A datagram to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmit {
-    /// Destination.
-    pub to: SocketAddrV4,
-    /// The whole message.
-    pub bytes: Vec<u8>,
-}
-
-/// Who ended a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndedBy {
-    /// This phone.
-    Local,
-    /// The other side.
-    Remote,
-    /// Nobody: the other side stopped answering.
-    Timeout,
-}
-
-/// What has happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AgentEvent {
-    /// The box knows where we are, for that long.
-    Registered(Duration),
-    /// The box has forgotten us, as wished.
-    Unregistered,
-    /// The box refused; one line that says what to do.
-    RegistrationFailed(String),
-    /// A provisional answer (180 rings).
-    Progress(u16),
-    /// Audio before the answer: an announcement or a ringing tone.
-    EarlyMedia(Negotiated),
-    /// Somebody calls; `from` is his extension.
-    Incoming {
-        /// Caller's user part.
-        from: String,
-    },
-    /// The call is up.
-    Connected(Negotiated),
-    /// The other side changed the stream (hold, another address).
-    MediaChanged(Negotiated),
-    /// The call did not come about; code of the answer, if there was one, and one line that says what to do.
-    Failed {
-        /// SIP status.
-        code: Option<u16>,
-        /// What to do.
-        message: String,
-    },
-    /// The call is over.
-    Ended(EndedBy),
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -406,48 +339,6 @@ impl UserAgent {
         }
     }
 
-    /// Sends the request at `at` again with the answer to its challenge, or says why not.
-    fn answer_challenge(&mut self, at: usize, message: &SipMessage, now: Instant) -> Result<(), String> {
-        let client = &self.clients[at];
-        let SipMessage::Response(response) = message else { return Ok(()) };
-        let code = response.status_code.code();
-        let (authenticated, attempts, purpose) = (client.authenticated, client.attempts, client.purpose);
-        let words =
-            |authenticated| status::explain(code, "", &self.account.user, self.dialled(), authenticated);
-        let who = self.account.credentials.clone().ok_or_else(|| words(false))?;
-        let challenge = challenge_of(message).ok_or_else(|| {
-            format!("{code}: the box asks for an authentication other than digest MD5 or SHA-256")
-        })?;
-        if attempts >= MAX_ATTEMPTS || (authenticated && !challenge.stale) {
-            return Err(words(true));
-        }
-        let mut request = client.request.clone();
-        let destination = client.destination;
-        let mut session = Session::new(challenge);
-        let cseq = self.next_cseq(purpose);
-        let method = request.method;
-        let value = session.authorize(&who, &method.to_string(), &request.uri.to_string(), &self.ids.token());
-        self.auth = Some(session);
-        set_authorization(&mut request, code, value);
-        request.headers.unique_push(Header::CSeq(untyped::CSeq::new(format!("{cseq} {method}"))));
-        self.send_request(request, destination, purpose, (true, attempts + 1), now);
-        Ok(())
-    }
-
-    fn next_cseq(&mut self, purpose: Purpose) -> u32 {
-        match (purpose, &mut self.call) {
-            (Purpose::Invite | Purpose::Bye | Purpose::Cancel, Some(call)) => {
-                call.dialog.local_cseq += 1;
-                call.dialog.local_cseq
-            }
-            _ => self.registration.next_cseq(),
-        }
-    }
-
-    fn dialled(&self) -> &str {
-        self.call.as_ref().map_or("the number", |call| &call.target)
-    }
-
     /// Takes the address under which the box sees us.
     fn learn_contact(&mut self, message: &SipMessage) {
         use rsip::message::HeadersExt as _;
@@ -473,23 +364,6 @@ impl UserAgent {
             self.events.push_back(AgentEvent::Ended(by));
         }
     }
-}
-
-fn challenge_of(message: &SipMessage) -> Option<Challenge> {
-    Challenge::choose(wire::values(wire::headers(message), |header| match header {
-        Header::WwwAuthenticate(value) => Some(value.value()),
-        Header::ProxyAuthenticate(value) => Some(value.value()),
-        _ => None,
-    }))
-}
-
-fn set_authorization(request: &mut Request, code: u16, value: String) {
-    request.headers.retain(|h| !matches!(h, Header::Authorization(_) | Header::ProxyAuthorization(_)));
-    request.headers.push(if code == 407 {
-        Header::ProxyAuthorization(untyped::ProxyAuthorization::new(value))
-    } else {
-        Header::Authorization(untyped::Authorization::new(value))
-    });
 }
 
 /// The session description in a message, if it has one.

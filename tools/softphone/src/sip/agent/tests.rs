@@ -1,7 +1,10 @@
 //! Two lines joined by a network of simulated time.
 
+use std::time::Duration;
+
 use super::*;
 use crate::media::codec::Codec;
+use crate::sip::digest::Credentials;
 
 const ALICE: &str = "127.0.0.1:5070";
 const BOB: &str = "127.0.0.1:5060";
