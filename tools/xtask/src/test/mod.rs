@@ -14,12 +14,13 @@ use crate::isolation::Isolation;
 use report::Report;
 use rungs::Rung;
 
-/// Format, lints, licences, then the tests: unit, component, scenario, process, real Asterisk.
+/// Format, lints, licences, then the tests from the smallest to whole calls through a real Asterisk.
 ///
 /// The last line is `N passed, N failed`; the exit status says the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// One rung by its name (format, lints, licences, unit, component, scenario, process, asterisk), or part of a test's name
+    /// One rung by its name (format, lints, licences, unit, component, scenario, process, driver, calls, …), or part of
+    /// a test's name
     filter: Option<String>,
     /// Only what needs no other process: format, lints, unit, scenario
     #[arg(long)]

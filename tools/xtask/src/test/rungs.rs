@@ -10,7 +10,7 @@ use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
 const LADDER: &str = "dragoman-tests";
-const ORDER: [&str; 3] = ["scenario", "process", "asterisk"];
+const ORDER: [&str; 7] = ["scenario", "process", "engines", "daemon_engines", "driver", "softphone", "calls"];
 
 /// One rung.
 pub(super) struct Rung {
@@ -69,7 +69,11 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
         let what = match target.as_str() {
             "scenario" => "calls on a simulated clock",
             "process" => "the daemon as a process: pipes, faults",
-            "asterisk" => "a real Asterisk, and callers that nobody here wrote",
+            "engines" => "the engine server and a client of another maker",
+            "daemon_engines" => "the daemon and engines of other makers",
+            "driver" => "the channel driver in a real Asterisk",
+            "softphone" => "our phone against a real Asterisk",
+            "calls" => "whole calls by callers that nobody here wrote",
             _ => "further tests with real processes",
         };
         let tests = tests(cache, &["-p", LADDER, "--test", &target], !quick);
