@@ -195,15 +195,21 @@ where
 {
     let channels = usize::from(config.channels()).max(1);
     let take = move |data: &[T], _: &cpal::InputCallbackInfo| {
-        let mono = data
-            .chunks(channels)
-            .map(|frame| frame.iter().map(|sample| f32::from_sample(*sample)).sum::<f32>() / channels as f32);
+        let mono = data.chunks(channels).map(|frame| {
+            let sum: f32 = frame.iter().map(|sample| f32::from_sample(*sample)).sum();
+            finite(sum / channels as f32)
+        });
         samples.push_iter(mono);
     };
     let name = label(device);
     device
         .build_input_stream(config.into(), take, complain("microphone"), None)
         .with_context(|| format!("the microphone {name} does not open: is another program using it?"))
+}
+
+/// A driver may hand over anything as floating point; the resampler's transform panics on what is no number.
+fn finite(sample: f32) -> f32 {
+    if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 fn output_stream(device: &Device, config: SupportedStreamConfig, samples: HeapCons<f32>) -> Result<Stream> {
@@ -234,4 +240,14 @@ where
 /// A device that fails in a call is logged; the call goes on in silence.
 fn complain(what: &'static str) -> impl FnMut(cpal::Error) + Send + 'static {
     move |error| log::warn!("{what}: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_silence() {
+        assert_eq!([f32::NAN, f32::INFINITY, 7.0, -0.5].map(|s| (finite(s) * 2.0) as i32), [0, 0, 2, -1]);
+    }
 }
