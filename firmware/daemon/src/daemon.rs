@@ -68,7 +68,7 @@ async fn serve(config: Config) -> Result<(), String> {
 
     let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events);
     log::info!("ready: {} rooms", hub.config.rooms.len());
-    logging::notify_systemd(&[("READY", "1"), ("STATUS", "0 legs")]);
+    logging::notify_systemd(&[("READY", "1"), ("STATUS", "legs: 0")]);
     let outcome = tokio::select! {
         outcome = switchboard.run() => {
             outcome.map_err(|error| format!("pipes.directory {}: {error}", hub.config.pipes.display()))

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::config::{Config, Room};
+use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media};
 use crate::report::{self, Report};
 
@@ -90,6 +91,7 @@ impl Hub {
         let report = Report::new("leg_up", json!({ "leg": leg.0, "id": id, "room": room.extension }));
         self.legs().insert(leg, Entry { id, room, since: now(), shared, inbox });
         self.tell(&report);
+        self.show_count();
     }
 
     /// Takes a leg off the list; `session` is what its session counted, if it had one.
@@ -99,11 +101,16 @@ impl Hub {
         log::info!("leg {} ({}) is down: {frames}", leg.0, entry.id);
         let fields = json!({ "leg": leg.0, "id": entry.id, "frames": frames, "session": session });
         self.tell(&Report::new("leg_down", fields));
+        self.show_count();
     }
 
     /// How many legs there are.
     pub fn count(&self) -> usize {
         self.legs().len()
+    }
+
+    fn show_count(&self) {
+        notify_systemd(&[("STATUS", &format!("legs: {}", self.count()))]);
     }
 
     /// Tells every leg that frames may have been captured.

@@ -7,7 +7,6 @@ use tokio::task::JoinHandle;
 
 use crate::hub::Hub;
 use crate::leg;
-use crate::logging::notify_systemd;
 use crate::media::MediaEvents;
 use crate::watcher::{Sighting, Watcher, extension_of};
 
@@ -98,17 +97,11 @@ impl Switchboard {
         let down = Arc::new(Notify::new());
         let task = tokio::spawn(leg::serve(Arc::clone(&self.hub), id.to_owned(), room, Arc::clone(&down)));
         self.legs.insert(id.to_owned(), Leg { down, task });
-        self.show_count();
     }
 
     fn vanished(&mut self, id: &str) {
         if let Some(leg) = self.legs.remove(id) {
             leg.down.notify_one();
-            self.show_count();
         }
-    }
-
-    fn show_count(&self) {
-        notify_systemd(&[("STATUS", &format!("{} legs", self.legs.len()))]);
     }
 }

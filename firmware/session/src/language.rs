@@ -75,16 +75,16 @@ impl LanguagePair {
     }
 }
 
-/// What a caller is told before anything he says leaves the box. Languages without an entry hear the English text,
+/// What a caller is told before anything he says leaves the box; short, as he waits for its end. Languages without an entry hear the English text,
 /// which is still true if not understood.
 pub fn announcement(language: Language) -> (&'static str, Language) {
     let text = match language.code() {
-        "es" => "Una máquina traduce esta llamada. Hable después de este mensaje.",
-        "fr" => "Une machine traduit cet appel. Parlez après ce message.",
-        "de" => "Eine Maschine übersetzt dieses Gespräch. Sprechen Sie nach dieser Ansage.",
-        "it" => "Una macchina traduce questa chiamata. Parlate dopo questo messaggio.",
-        "pt" => "Uma máquina traduz esta chamada. Fale depois desta mensagem.",
-        _ => return ("A machine translates this call. Please speak after this message.", Language(*b"en")),
+        "es" => "Una máquina traduce esta llamada.",
+        "fr" => "Une machine traduit cet appel.",
+        "de" => "Eine Maschine übersetzt dieses Gespräch.",
+        "it" => "Una macchina traduce questa chiamata.",
+        "pt" => "Uma máquina traduz esta chamada.",
+        _ => return ("A machine translates this call.", Language(*b"en")),
     };
     (text, language)
 }

@@ -1,16 +1,18 @@
 //! The configuration file: strict, so that a typing error is found before a call is lost to it.
 
+mod file;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use session::{Language, LanguagePair};
 use toml::Spanned;
 
 use crate::endpoint::Endpoint;
 use crate::media::MediaConfig;
+use file::{File, KindName, RoomTable};
 
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
@@ -80,75 +82,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    pipes: PipesTable,
-    #[serde(default)]
-    control: ControlTable,
-    #[serde(default)]
-    engines: EnginesTable,
-    #[serde(default)]
-    media: MediaTable,
-    room: Vec<RoomTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PipesTable {
-    directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ControlTable {
-    socket: PathBuf,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct EnginesTable {
-    asr: Option<Spanned<String>>,
-    mt: Option<Spanned<String>>,
-    tts: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct MediaTable {
-    priority: Option<Spanned<u8>>,
-    cpu: Option<usize>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RoomTable {
-    extension: Spanned<String>,
-    kind: KindName,
-    languages: Option<Spanned<Vec<String>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum KindName {
-    Interpreter,
-    Echo,
-    EchoDirect,
-}
-
-impl Default for PipesTable {
-    fn default() -> Self {
-        Self { directory: "/run/dragoman/pipes".into() }
-    }
-}
-
-impl Default for ControlTable {
-    fn default() -> Self {
-        Self { socket: "/run/dragoman/control.sock".into() }
-    }
-}
 
 /// Reads and checks the file at `path`.
 ///
