@@ -45,22 +45,22 @@ impl Agreement {
     /// The delta from what was sent to `words`. The last word's punctuation is held back while speech goes on.
     fn send(&mut self, words: &[String], is_last: bool) -> String {
         let mut delta = String::new();
-        if let (Some(sent), Some(now)) = (self.sent.last(), words.get(self.sent.len().wrapping_sub(1))) {
-            delta.push_str(tail(now, sent));
+        let known = self.sent.len();
+        if let (Some(last), Some(now)) = (self.sent.last_mut(), words.get(known.wrapping_sub(1))) {
+            delta.push_str(tail(now, last));
+            last.push_str(&delta);
         }
-        for word in &words[self.sent.len()..] {
-            if !delta.is_empty() || !self.sent.is_empty() {
+        for word in &words[known..] {
+            if !self.sent.is_empty() {
                 delta.push(' ');
             }
             delta.push_str(word);
+            self.sent.push(word.clone());
         }
-        if !is_last {
-            let held_back = words.last().map_or(0, |word| word.len() - without_tail(word).len());
-            delta.truncate(delta.len() - held_back);
-        }
-        self.sent = words.to_vec();
         if let (false, Some(last)) = (is_last, self.sent.last_mut()) {
-            *last = without_tail(last).to_owned();
+            let held_back = last.len() - without_tail(last).len();
+            last.truncate(last.len() - held_back);
+            delta.truncate(delta.len().saturating_sub(held_back));
         }
         delta
     }

@@ -95,11 +95,15 @@ impl Utterance {
     pub fn push(&mut self, samples: &[i16]) {
         for piece in samples.chunks(RATE) {
             let scores = self.scorer.push(piece);
-            let Some(segment) = self.segments.back_mut() else { return };
-            segment.audio.extend(piece.iter().map(|&sample| f32::from(sample) / 32_768.0));
-            segment.voice.extend(&scores);
-            self.cut_when_long();
+            self.take(piece, &scores);
         }
+    }
+
+    fn take(&mut self, samples: &[i16], scores: &[f32]) {
+        let Some(segment) = self.segments.back_mut() else { return };
+        segment.audio.extend(samples.iter().map(|&sample| f32::from(sample) / 32_768.0));
+        segment.voice.extend(scores);
+        self.cut_when_long();
     }
 
     /// No more samples come.
@@ -115,12 +119,15 @@ impl Utterance {
     /// What the pass under way has heard; none when it was aborted.
     pub fn heard(&mut self, heard: Option<Heard>) {
         let Some((length, _)) = self.under_way.take() else { return };
+        let is_closed = self.segments.len() > 1 || self.is_stopped;
         let (Some(heard), Some(segment)) = (heard, self.segments.front_mut()) else { return };
         if heard.confidence >= SURE || length >= ENOUGH_TO_TELL {
             self.language = Some(Language::Known(heard.language.clone()));
         }
         self.likely_language = Some(heard.language);
-        let delta = segment.agreement.partial(&heard.text);
+        // What a final pass has heard is said as a whole.
+        let is_final = is_closed && segment.is_covered_by(length);
+        let delta = if is_final { String::new() } else { segment.agreement.partial(&heard.text) };
         segment.heard = Some((length, heard.text));
         self.say(&delta);
     }
@@ -180,8 +187,14 @@ impl Utterance {
     fn listen_on(&mut self) {
         let Some(segment) = self.segments.front() else { return };
         if let Some((length, urgency)) = self.under_way {
-            if urgency == Urgency::Speculative && !segment.is_covered_by(length) {
-                self.set_urgency(Urgency::Partial);
+            match urgency {
+                _ if segment.is_covered_by(length) => {}
+                Urgency::Partial if segment.voice.silence() >= PAUSE => {
+                    self.abandon();
+                    self.ask(Urgency::Speculative);
+                }
+                Urgency::Speculative => self.set_urgency(Urgency::Partial),
+                Urgency::Partial | Urgency::Final => {}
             }
             return;
         }
@@ -204,8 +217,7 @@ impl Utterance {
                 }
             }
             Some(_) => {
-                self.under_way = None;
-                self.actions.push_back(Action::Abandon);
+                self.abandon();
                 self.ask(Urgency::Final);
             }
             None => self.ask(Urgency::Final),
@@ -220,6 +232,12 @@ impl Utterance {
         self.actions.push_back(Action::Ask(Request { audio, language: language.clone() }, urgency));
     }
 
+    fn abandon(&mut self) {
+        if self.under_way.take().is_some() {
+            self.actions.push_back(Action::Abandon);
+        }
+    }
+
     fn set_urgency(&mut self, urgency: Urgency) {
         if let Some((_, now)) = &mut self.under_way {
             *now = urgency;
@@ -229,9 +247,7 @@ impl Utterance {
 
     fn finish_segment(&mut self, text: &str) {
         let Some(mut segment) = self.segments.pop_front() else { return };
-        if self.under_way.take().is_some() {
-            self.actions.push_back(Action::Abandon);
-        }
+        self.abandon();
         let delta = segment.agreement.finish(text);
         self.say(&delta);
     }
@@ -269,5 +285,140 @@ impl Utterance {
             return;
         }
         self.segments.push_back(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::voice::FRAME;
+    use super::*;
+
+    /// An utterance whose caller speaks or is silent, and whose passes hear what the test says.
+    struct Caller(Utterance);
+
+    impl Caller {
+        fn new() -> Self {
+            Self(Utterance::new(Language::Among(vec!["en".into(), "es".into()])))
+        }
+
+        /// Tenths of a second.
+        fn speaks(&mut self, tenths: usize) -> Vec<Action> {
+            self.sends(tenths, 0.9)
+        }
+
+        fn pauses(&mut self, tenths: usize) -> Vec<Action> {
+            self.sends(tenths, 0.0)
+        }
+
+        fn sends(&mut self, tenths: usize, score: f32) -> Vec<Action> {
+            let mut actions = Vec::new();
+            for _ in 0..tenths * RATE / 10 / FRAME {
+                self.0.take(&[0; FRAME], &[score]);
+                actions.extend(self.actions());
+            }
+            actions
+        }
+
+        fn stops(&mut self) -> Vec<Action> {
+            self.0.stop();
+            self.actions()
+        }
+
+        fn hears(&mut self, text: &str) -> Vec<Action> {
+            self.0.heard(Some(Heard { text: text.into(), language: "en".into(), confidence: 0.9 }));
+            self.actions()
+        }
+
+        fn actions(&mut self) -> Vec<Action> {
+            std::iter::from_fn(|| self.0.next_action()).collect()
+        }
+    }
+
+    fn asked(actions: &[Action]) -> Vec<Urgency> {
+        let urgency = |action: &Action| match action {
+            Action::Ask(_, urgency) => Some(*urgency),
+            _ => None,
+        };
+        actions.iter().filter_map(urgency).collect()
+    }
+
+    #[test]
+    fn answer_is_ready_before_the_end_is_known() {
+        let mut caller = Caller::new();
+        assert_eq!(asked(&caller.speaks(11)), [Urgency::Partial]);
+        assert_eq!(caller.hears("good"), []);
+        let paused = caller.pauses(3);
+        assert_eq!(asked(&paused), [Urgency::Speculative]);
+        let Some(Action::Ask(request, _)) = paused.last() else { panic!("{paused:?}") };
+        assert_eq!(request.language, Language::Known("en".into()), "the partial has settled the language");
+        assert_eq!(caller.hears("Good morning."), []);
+        assert_eq!(caller.stops(), [Action::Say("Good morning.".into()), Action::Finish]);
+        assert_eq!((caller.0.text(), caller.0.language()), ("Good morning.", Some("en")));
+    }
+
+    #[test]
+    fn pass_under_way_at_the_end_is_promoted() {
+        let mut caller = Caller::new();
+        caller.speaks(8);
+        assert_eq!(asked(&caller.pauses(3)), [Urgency::Speculative]);
+        assert_eq!(caller.stops(), [Action::SetUrgency(Urgency::Final)]);
+        assert_eq!(caller.hears("Yes."), [Action::Say("Yes.".into()), Action::Finish]);
+    }
+
+    #[test]
+    fn pause_does_not_wait_for_a_partial() {
+        let mut caller = Caller::new();
+        assert_eq!(asked(&caller.speaks(12)), [Urgency::Partial]);
+        let paused = caller.pauses(2);
+        assert_eq!(paused[0], Action::Abandon);
+        assert_eq!(asked(&paused), [Urgency::Speculative]);
+    }
+
+    #[test]
+    fn speech_after_a_pause_is_heard_too() {
+        let mut caller = Caller::new();
+        caller.speaks(8);
+        caller.pauses(3);
+        assert_eq!(caller.speaks(2), [Action::SetUrgency(Urgency::Partial)]);
+        caller.hears("The train");
+        let end = caller.stops();
+        assert_eq!(asked(&end), [Urgency::Final]);
+        let said = caller.hears("The train leaves.");
+        assert_eq!(said, [Action::Say("The train leaves.".into()), Action::Finish]);
+    }
+
+    #[test]
+    fn silence_needs_no_pass() {
+        let mut caller = Caller::new();
+        assert_eq!(caller.pauses(600), []);
+        assert_eq!(caller.stops(), [Action::Finish]);
+    }
+
+    #[test]
+    fn refused_partial_is_asked_for_again() {
+        let mut caller = Caller::new();
+        caller.speaks(11);
+        caller.0.refused();
+        assert_eq!(asked(&caller.speaks(4)), [Urgency::Partial]);
+    }
+
+    #[test]
+    fn long_speech_is_cut_and_nothing_is_lost() {
+        let mut caller = Caller::new();
+        let (mut heard, mut pieces) = (0, 0);
+        let mut actions = caller.speaks(700);
+        actions.extend(caller.stops());
+        while let Some(at) =
+            actions.iter().rposition(|action| matches!(action, Action::Ask(_, Urgency::Final)))
+        {
+            let Action::Ask(request, _) = &actions[at] else { unreachable!() };
+            assert!(request.audio.len() <= LONGEST + RATE);
+            heard += request.audio.len();
+            pieces += 1;
+            actions = caller.hears(&format!("Piece {pieces}."));
+        }
+        assert_eq!(heard, 700 * RATE / 10);
+        assert_eq!(actions.last(), Some(&Action::Finish));
+        assert_eq!(caller.0.text(), "Piece 1. Piece 2. Piece 3.");
     }
 }

@@ -158,7 +158,8 @@ fn parameters(
     threads: usize,
     abort: &Arc<dyn Fn() -> bool + Send + Sync>,
 ) -> FullParams<'static, 'static> {
-    let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+    // Two beams halve the errors of short utterances and cost little: the encoder takes most of a pass.
+    let mut parameters = FullParams::new(SamplingStrategy::BeamSearch { beam_size: 2, patience: -1.0 });
     parameters.set_language(Some(language));
     parameters.set_n_threads(threads as i32);
     parameters.set_temperature_inc(0.0);
