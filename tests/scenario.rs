@@ -79,7 +79,7 @@ fn run(script: &[Speech], behaviour: Behaviour, seed: u64, end: Duration) -> Sim
 #[test]
 fn the_caller_is_told_before_he_is_listened_to() {
     // He speaks from the first moment on; nothing of it leaves before both announcements were heard.
-    let early = Speech { at: secs(0), lasts: secs(4), text: "too early".into(), language: "en" };
+    let early = Speech { at: secs(0), lasts: secs(2), text: "too early".into(), language: "en" };
     let simulation = run(&[early], Behaviour::GOOD, 1, secs(20));
     let texts: Vec<_> = simulation.played.iter().take(2).map(|(_, sound)| sound.clone()).collect();
     let told = ["en", "es"].map(|code| Sound::Speech(announcement(code.parse().unwrap()).0.to_owned()));

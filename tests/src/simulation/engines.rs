@@ -47,7 +47,8 @@ impl Simulation {
             return;
         }
         let Some(Speech { text, language, .. }) = self.script.get(speech).cloned() else { return };
-        if let Some(word) = text.split_inclusive(' ').nth(frames / 20 - 1) {
+        let first = self.words_heard.get(&speech).copied().unwrap_or(0);
+        if let Some(word) = text.split_inclusive(' ').nth(first + frames / 20 - 1) {
             self.happenings += 1;
             self.future.insert(
                 (self.clock, self.happenings),
@@ -58,10 +59,20 @@ impl Simulation {
 
     pub(super) fn finish(&mut self, utterance: UtteranceId) {
         let speech = self.hearing.get(&utterance).map_or(usize::MAX, |(speech, _)| *speech);
-        let (text, language) =
-            self.script.get(speech).map_or((String::new(), ""), |s| (s.text.clone(), s.language));
+        let language = self.script.get(speech).map_or("", |s| s.language);
+        let text = self.words_since_last(speech);
         let text = if self.behaviour.revises { self.revise(&text) } else { text };
         self.answer(Happening::Final(utterance, text, language), Happening::RecognitionFailed(utterance));
+    }
+
+    /// The words of a speech from where its last utterance ended until now: talk over playback is heard in pieces.
+    fn words_since_last(&mut self, speech: usize) -> String {
+        let Some(Speech { at, lasts, text, .. }) = self.script.get(speech) else { return String::new() };
+        let words: Vec<&str> = text.split_inclusive(' ').collect();
+        let spoken = self.elapsed().saturating_sub(*at).as_secs_f64() / lasts.as_secs_f64();
+        let end = ((spoken * words.len() as f64).ceil() as usize).min(words.len());
+        let first = self.words_heard.insert(speech, end).unwrap_or(0);
+        words[first.min(end)..end].concat()
     }
 
     /// The same text with some words heard differently.

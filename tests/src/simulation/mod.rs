@@ -110,7 +110,10 @@ pub struct Simulation {
     frame: u64,
     future: BTreeMap<(Duration, u64), Happening>,
     happenings: u64,
+    /// Which speech an utterance is of, and how many frames of it were received.
     hearing: HashMap<UtteranceId, (usize, usize)>,
+    /// How many words of a speech were heard in finished utterances.
+    words_heard: HashMap<usize, usize>,
     texts: HashMap<SegmentId, String>,
     queue: Vec<Playing>,
     quiet_since: Duration,
@@ -140,6 +143,7 @@ impl Simulation {
             future: BTreeMap::new(),
             happenings: 0,
             hearing: HashMap::new(),
+            words_heard: HashMap::new(),
             texts: HashMap::new(),
             queue: Vec::new(),
             quiet_since: Duration::ZERO,
