@@ -14,10 +14,10 @@ use softphone::{
 };
 
 const ROOM: &str = "700";
-/// A sentence read by a volunteer of `LibriVox`, a whole clause without names.
-const SENTENCE: &str = "sense_and_sensibility_01_austen_64kb-0880";
-/// What a person would have said in Spanish; the engines' words are compared with it, they need not be the same.
-pub(crate) const REFERENCE: &str = "no era un joven de mala disposición";
+/// A prompt of Asterisk, which its translators have put into Spanish too.
+const SENTENCE: &str = "conf-onlyperson";
+/// Their words; the engines' are compared with them and need not be the same.
+pub(crate) const REFERENCE: &str = "por el momento usted es la única persona en la conferencia";
 
 const ANSWER_AT_MOST: Duration = Duration::from_secs(10);
 /// After the announcement, and how long that may take.
@@ -37,7 +37,7 @@ pub(crate) struct RecordedCall {
 
 /// Calls, waits for the end of the announcement, speaks, and listens to the translation.
 pub(crate) fn with_recording(appliance: &Appliance, cache: &Cache) -> Result<RecordedCall> {
-    let utterance = speech::english(cache)?.into_iter().find(|utterance| utterance.name == SENTENCE);
+    let utterance = speech::prompts(cache, "en")?.into_iter().find(|utterance| utterance.name == SENTENCE);
     let utterance = utterance.with_context(|| format!("no recording {SENTENCE}: run `cargo xtask setup`"))?;
     let phone = start_phone(appliance)?;
     let audio = AudioOptions { record: true, ..AudioOptions::default() };

@@ -32,7 +32,7 @@ impl Captions {
 
 /// Reads until it is told to stop and nothing has come for a while: what follows a hangup is still wanted.
 fn read(mut listener: Listener, stop: &AtomicBool) -> Result<Vec<Value>> {
-    let mut screen = Screen { started: Instant::now(), growing: false };
+    let mut screen = Screen { started: Instant::now(), growing: false, spoken: Vec::new() };
     let mut events = Vec::new();
     loop {
         match listener.next_within(Duration::from_millis(500))? {
@@ -50,6 +50,8 @@ fn read(mut listener: Listener, stop: &AtomicBool) -> Result<Vec<Value>> {
 struct Screen {
     started: Instant,
     growing: bool,
+    /// Segments that are translations, not the announcement or a cue.
+    spoken: Vec<Value>,
 }
 
 impl Screen {
@@ -58,8 +60,11 @@ impl Screen {
         match event["type"].as_str().unwrap_or_default() {
             "partial" => self.grow(&format!("hears   {} …", text("text"))),
             "final" => self.line(&format!("heard   {} ({})", text("text"), text("language"))),
-            "translation" => self.line(&format!("says    {} ({})", text("text"), text("target_lang"))),
-            "playback_started" => self.line("speaks"),
+            "translation" => {
+                self.spoken.push(event["segment"].clone());
+                self.line(&format!("says    {} ({})", text("text"), text("target_lang")));
+            }
+            "playback_started" if self.spoken.contains(&event["segment"]) => self.line("speaks"),
             "error" => self.line(&format!("error   {}: {}", text("component"), text("message"))),
             _ => {}
         }

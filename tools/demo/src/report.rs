@@ -109,8 +109,11 @@ impl Report {
         println!("The box understood    {}", self.transcript);
         println!("and said in Spanish   {}", self.translation);
         println!("A second listener     {}", self.checks.heard);
-        println!("\nFrom the last word to the first translated sound:");
+        println!("\nFrom the end of the clause to the first translated sound, as the daemon sees it:");
         print!("{}", waterfall::draw(&self.stages()));
+        if let Some(ms) = self.first_audio_after_speech_ms {
+            println!("  From the last word to the translation, as the caller hears it: {ms} ms");
+        }
         let Value::Object(media) = &self.media else { return };
         println!(
             "\nFrames    {} from the caller, {} to the caller, dropped {}",
@@ -135,16 +138,9 @@ impl Report {
         );
     }
 
-    /// The daemon's stages, and what the telephone side added until the caller's ear.
-    fn stages(&self) -> Vec<(&'static str, f64)> {
-        let names = ["commit", "asr", "mt", "tts", "playout"];
-        let mut stages: Vec<_> =
-            names.map(|name| (name, self.stages_ms[name].as_f64().unwrap_or(0.0))).to_vec();
-        let inside: f64 = stages.iter().map(|(_, ms)| ms).sum();
-        if let Some(all) = self.first_audio_after_speech_ms {
-            stages.push(("phone", (all as f64 - inside).max(0.0)));
-        }
-        stages
+    fn stages(&self) -> [(&'static str, f64); 5] {
+        ["commit", "asr", "mt", "tts", "playout"]
+            .map(|name| (name, self.stages_ms[name].as_f64().unwrap_or(0.0)))
     }
 }
 

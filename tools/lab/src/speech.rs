@@ -10,6 +10,18 @@ use crate::cache::Cache;
 
 const TESTDATA: &str = "pocketsphinx-testdata/usr/share/pocketsphinx/test/data";
 
+/// Prompts of Asterisk whose words are known: name, English, Spanish (by the same speaker, translated by people).
+const PROMPTS: [(&str, [(&str, &str); 2]); 2] = [
+    (
+        "conf-onlyperson",
+        [
+            ("en", "you are currently the only person in this conference"),
+            ("es", "por el momento usted es la única persona en la conferencia"),
+        ],
+    ),
+    ("queue-thankyou", [("en", "thank you for your patience"), ("es", "muchas gracias por su paciencia")]),
+];
+
 /// One recording, mono, and its transcript in lower case without punctuation.
 #[derive(Clone, Debug)]
 pub struct Utterance {
@@ -17,7 +29,7 @@ pub struct Utterance {
     pub name: String,
     /// ISO 639-1.
     pub language: &'static str,
-    /// 16 kHz s16.
+    /// s16; read sentences at 16 kHz, prompts at 8 kHz.
     pub wav: PathBuf,
     /// What is said.
     pub text: String,
@@ -32,6 +44,27 @@ pub fn english(cache: &Cache) -> Result<Vec<Utterance>> {
     let mut all = transcribed(&root.join("librivox"), "transcription")?;
     all.extend(transcribed(&root.join("cards"), "cards.transcription")?);
     Ok(all)
+}
+
+/// Telephone prompts in English (`en`) or Spanish (`es`); the same names in both.
+///
+/// # Errors
+/// When the set-up has not put them there.
+pub fn prompts(cache: &Cache, language: &'static str) -> Result<Vec<Utterance>> {
+    let voice = if language == "es" { "es_MX_f_Allison" } else { "en_US_f_Allison" };
+    let dir =
+        cache.speech().join(format!("asterisk-core-sounds-{language}-wav/usr/share/asterisk/sounds/{voice}"));
+    anyhow::ensure!(dir.is_dir(), "no {}: run `cargo xtask setup`", dir.display());
+    let utterance = |(name, texts): &(&str, [(&str, &str); 2])| {
+        let text = texts.iter().find(|(of, _)| *of == language)?.1.to_owned();
+        Some(Utterance {
+            name: (*name).to_owned(),
+            language,
+            wav: dir.join(name).with_extension("wav"),
+            text,
+        })
+    };
+    Ok(PROMPTS.iter().filter_map(utterance).collect())
 }
 
 /// Reads lines like `<s> ten of clubs </s> (001)` for `001.wav`.

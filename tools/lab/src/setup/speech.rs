@@ -10,7 +10,7 @@ use super::{Missing, Part, Profile, Size};
 use crate::cache::Cache;
 
 const SUITE: &str = "sid";
-const DEMO: &[&str] = &["pocketsphinx-testdata"];
+const DEMO: &[&str] = &["asterisk-core-sounds-en-wav"];
 const TEST: &[&str] =
     &["pocketsphinx-testdata", "asterisk-core-sounds-en-wav", "asterisk-core-sounds-es-wav"];
 
