@@ -48,7 +48,8 @@ impl Engines {
         fs::write(&config, configuration(&options)?)
             .with_context(|| format!("cannot write {}", config.display()))?;
         let mut command = Command::new(&options.program);
-        command.arg("--config").arg(&config);
+        // What a killed server leaves behind goes with the run directory.
+        command.arg("--config").arg(&config).env("TMPDIR", &options.run_dir);
         let process = Process::spawn("dragoman-engines", &command, &options.run_dir.join("engines.log"))?;
         Ok(Self { process, options })
     }
