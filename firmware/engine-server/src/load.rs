@@ -82,7 +82,8 @@ impl Engines {
     async fn check_hearing(&self, samples: &[i16], language: &str) -> Result<()> {
         let started = Instant::now();
         let audio: Arc<[f32]> = samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
-        let request = Request { audio, language: Language::Known(language.to_owned()) };
+        let request =
+            Request { audio, language: Language::Known(language.to_owned()), identifies_only: false };
         let mut pass = self.recogniser.ask(request, Urgency::Final).context("the recogniser has no time")?;
         match pass.outcome().await {
             Outcome::Heard(heard) => {

@@ -28,6 +28,8 @@ pub struct Request {
     pub audio: Arc<[f32]>,
     /// In which language.
     pub language: Language,
+    /// Only which language it is is asked for; the text stays empty.
+    pub identifies_only: bool,
 }
 
 /// What became of a pass.
@@ -208,7 +210,7 @@ fn work(mut worker: Worker, shared: &Shared, running: &Running) {
     let set_running = |ticket| *running.lock().unwrap_or_else(PoisonError::into_inner) = ticket;
     while let Some(job) = shared.take() {
         set_running(Some(job.ticket.clone()));
-        let result = worker.hear(&job.request.audio, &job.request.language);
+        let result = worker.hear(&job.request);
         set_running(None);
         let outcome = match result {
             Ok(heard) => Outcome::Heard(heard),

@@ -21,8 +21,10 @@ const LONG: usize = 18 * RATE;
 const LONGEST: usize = 26 * RATE;
 /// Closed segments that wait for their passes before no more audio should be taken.
 const BACKLOG: usize = 2;
+/// After this much speech its language is asked for, so that the final pass need not.
+const EARLY: usize = RATE / 2;
 /// A language is settled by this share of the probability, or by this much speech.
-const SURE: f32 = 0.8;
+const SURE: f32 = 0.9;
 const ENOUGH_TO_TELL: usize = 4 * RATE;
 
 /// What the utterance wants done.
@@ -59,16 +61,25 @@ impl Segment {
     }
 }
 
+/// A pass that was asked for.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    /// Audio in samples.
+    length: usize,
+    urgency: Urgency,
+    identifies_only: bool,
+}
+
 /// See the module. Mutate with [`Utterance::push`], [`Utterance::stop`] and [`Utterance::heard`], then drain
 /// [`Utterance::next_action`].
 pub struct Utterance {
     scorer: Scorer,
     /// In order; the last takes the audio, the first is heard.
     segments: VecDeque<Segment>,
-    language: Option<Language>,
+    language: Language,
     likely_language: Option<String>,
-    /// Length of the audio of the pass under way, and how much it matters.
-    under_way: Option<(usize, Urgency)>,
+    under_way: Option<UnderWay>,
+    was_identified: bool,
     said: String,
     is_stopped: bool,
     is_finished: bool,
@@ -81,9 +92,10 @@ impl Utterance {
         Self {
             scorer: Scorer::default(),
             segments: VecDeque::from([Segment::default()]),
-            language: Some(language),
+            language,
             likely_language: None,
             under_way: None,
+            was_identified: false,
             said: String::new(),
             is_stopped: false,
             is_finished: false,
@@ -118,13 +130,16 @@ impl Utterance {
 
     /// What the pass under way has heard; none when it was aborted.
     pub fn heard(&mut self, heard: Option<Heard>) {
-        let Some((length, _)) = self.under_way.take() else { return };
+        let Some(UnderWay { length, identifies_only, .. }) = self.under_way.take() else { return };
         let is_closed = self.segments.len() > 1 || self.is_stopped;
         let (Some(heard), Some(segment)) = (heard, self.segments.front_mut()) else { return };
         if heard.confidence >= SURE || length >= ENOUGH_TO_TELL {
-            self.language = Some(Language::Known(heard.language.clone()));
+            self.language = Language::Known(heard.language.clone());
         }
         self.likely_language = Some(heard.language);
+        if identifies_only {
+            return;
+        }
         // What a final pass has heard is said as a whole.
         let is_final = is_closed && segment.is_covered_by(length);
         let delta = if is_final { String::new() } else { segment.agreement.partial(&heard.text) };
@@ -148,8 +163,8 @@ impl Utterance {
     /// The language as far as it is known.
     pub fn language(&self) -> Option<&str> {
         match &self.language {
-            Some(Language::Known(language)) => Some(language),
-            _ => self.likely_language.as_deref(),
+            Language::Known(language) => Some(language),
+            Language::Among(_) => self.likely_language.as_deref(),
         }
     }
 
@@ -186,9 +201,9 @@ impl Utterance {
     /// Speech goes on, or is just pausing.
     fn listen_on(&mut self) {
         let Some(segment) = self.segments.front() else { return };
-        if let Some((length, urgency)) = self.under_way {
+        if let Some(UnderWay { length, urgency, identifies_only }) = self.under_way {
             match urgency {
-                _ if segment.is_covered_by(length) => {}
+                _ if identifies_only || segment.is_covered_by(length) => {}
                 Urgency::Partial if segment.voice.silence() >= PAUSE => {
                     self.abandon();
                     self.ask(Urgency::Speculative);
@@ -198,10 +213,14 @@ impl Utterance {
             }
             return;
         }
-        let Some(voice_end) = segment.voice.end() else { return };
+        let (Some(voice_start), Some(voice_end)) = (segment.voice.start(), segment.voice.end()) else {
+            return;
+        };
         let is_heard = segment.heard.as_ref().is_some_and(|(length, _)| voice_end <= *length);
         if !is_heard && segment.voice.silence() >= PAUSE {
             self.ask(Urgency::Speculative);
+        } else if !self.was_identified && self.is_unsettled() && segment.audio.len() >= voice_start + EARLY {
+            self.identify();
         } else if !is_heard && segment.audio.len() >= segment.asked_at + STEP {
             self.ask(Urgency::Partial);
         }
@@ -211,8 +230,8 @@ impl Utterance {
     fn want_final(&mut self) {
         let Some(segment) = self.segments.front() else { return };
         match self.under_way {
-            Some((length, urgency)) if segment.is_covered_by(length) => {
-                if urgency != Urgency::Final {
+            Some(pass) if pass.identifies_only || segment.is_covered_by(pass.length) => {
+                if pass.urgency != Urgency::Final {
                     self.set_urgency(Urgency::Final);
                 }
             }
@@ -224,12 +243,29 @@ impl Utterance {
         }
     }
 
+    fn is_unsettled(&self) -> bool {
+        matches!(&self.language, Language::Among(_))
+    }
+
+    /// The pass that is waited for anyway becomes shorter by this one.
+    fn identify(&mut self) {
+        self.was_identified = true;
+        self.start_pass(Urgency::Partial, true);
+    }
+
     fn ask(&mut self, urgency: Urgency) {
-        let (Some(segment), Some(language)) = (self.segments.front_mut(), &self.language) else { return };
-        segment.asked_at = segment.audio.len();
+        if let Some(segment) = self.segments.front_mut() {
+            segment.asked_at = segment.audio.len();
+        }
+        self.start_pass(urgency, false);
+    }
+
+    fn start_pass(&mut self, urgency: Urgency, identifies_only: bool) {
+        let Some(segment) = self.segments.front() else { return };
         let audio: Arc<[f32]> = segment.audio.as_slice().into();
-        self.under_way = Some((audio.len(), urgency));
-        self.actions.push_back(Action::Ask(Request { audio, language: language.clone() }, urgency));
+        self.under_way = Some(UnderWay { length: audio.len(), urgency, identifies_only });
+        let request = Request { audio, language: self.language.clone(), identifies_only };
+        self.actions.push_back(Action::Ask(request, urgency));
     }
 
     fn abandon(&mut self) {
@@ -239,8 +275,8 @@ impl Utterance {
     }
 
     fn set_urgency(&mut self, urgency: Urgency) {
-        if let Some((_, now)) = &mut self.under_way {
-            *now = urgency;
+        if let Some(pass) = &mut self.under_way {
+            pass.urgency = urgency;
             self.actions.push_back(Action::SetUrgency(urgency));
         }
     }
@@ -298,6 +334,10 @@ mod tests {
 
     impl Caller {
         fn new() -> Self {
+            Self(Utterance::new(Language::Known("en".into())))
+        }
+
+        fn of_unknown_language() -> Self {
             Self(Utterance::new(Language::Among(vec!["en".into(), "es".into()])))
         }
 
@@ -349,11 +389,23 @@ mod tests {
         assert_eq!(caller.hears("good"), []);
         let paused = caller.pauses(3);
         assert_eq!(asked(&paused), [Urgency::Speculative]);
-        let Some(Action::Ask(request, _)) = paused.last() else { panic!("{paused:?}") };
-        assert_eq!(request.language, Language::Known("en".into()), "the partial has settled the language");
         assert_eq!(caller.hears("Good morning."), []);
         assert_eq!(caller.stops(), [Action::Say("Good morning.".into()), Action::Finish]);
         assert_eq!((caller.0.text(), caller.0.language()), ("Good morning.", Some("en")));
+    }
+
+    #[test]
+    fn language_is_known_before_the_final_pass() {
+        let mut caller = Caller::of_unknown_language();
+        let spoken = caller.speaks(7);
+        let [Action::Ask(early, Urgency::Partial)] = spoken.as_slice() else { panic!("{spoken:?}") };
+        assert!(early.identifies_only);
+        assert_eq!(caller.pauses(3), [], "it is waited for");
+        let then = caller.hears("");
+        let [Action::Ask(request, Urgency::Speculative)] = then.as_slice() else { panic!("{then:?}") };
+        assert_eq!((&request.language, request.identifies_only), (&Language::Known("en".into()), false));
+        caller.hears("Yes.");
+        assert_eq!(caller.stops(), [Action::Say("Yes.".into()), Action::Finish]);
     }
 
     #[test]

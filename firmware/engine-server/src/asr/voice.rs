@@ -44,6 +44,7 @@ impl Scorer {
 pub struct Voice {
     scores: Vec<f32>,
     run: usize,
+    start: Option<usize>,
     end: Option<usize>,
 }
 
@@ -53,6 +54,7 @@ impl Voice {
         self.scores.push(score);
         self.run = if score >= THRESHOLD { self.run + 1 } else { 0 };
         if self.run >= SHORTEST {
+            self.start = self.start.or(Some((self.scores.len() - SHORTEST) * FRAME));
             self.end = Some(self.scores.len() * FRAME);
         }
     }
@@ -62,6 +64,11 @@ impl Voice {
         for &score in scores {
             self.push(score);
         }
+    }
+
+    /// The first sample of voice; none when there was no voice.
+    pub fn start(&self) -> Option<usize> {
+        self.start
     }
 
     /// The sample behind the last voice; none when there was no voice.

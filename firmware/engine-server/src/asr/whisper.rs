@@ -10,6 +10,7 @@ use whisper_rs::{
     get_lang_str,
 };
 
+use super::queue::Request;
 use super::voice::RATE;
 
 /// Encoder positions a second of audio takes.
@@ -99,17 +100,20 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Hears `audio`, 16 kHz in −1 to 1, at most 30 s of it.
+    /// Hears at most 30 s of audio.
     ///
     /// # Errors
     /// When the pass was aborted or Whisper failed.
-    pub fn hear(&mut self, audio: &[f32], language: &Language) -> Result<Heard> {
-        let mut padded = audio.to_vec();
-        padded.resize(audio.len().max(SHORTEST), 0.0);
-        let (language, confidence) = match language {
+    pub fn hear(&mut self, request: &Request) -> Result<Heard> {
+        let mut padded = request.audio.to_vec();
+        padded.resize(padded.len().max(SHORTEST), 0.0);
+        let (language, confidence) = match &request.language {
             Language::Known(language) => (language.clone(), 1.0),
             Language::Among(languages) => self.identify(&padded, languages)?,
         };
+        if request.identifies_only {
+            return Ok(Heard { text: String::new(), language, confidence });
+        }
         let mut parameters = self
             .parameters
             .get(language.as_str())
@@ -148,8 +152,8 @@ impl Worker {
     /// The first pass allocates and sets the number of encoder positions that identification goes by.
     fn warm_up(&mut self) -> Result<()> {
         let Some(&language) = self.languages.first() else { return Ok(()) };
-        let silence = vec![0.0; SHORTEST];
-        self.hear(&silence, &Language::Known(language.to_owned())).map(drop)
+        let language = Language::Known(language.to_owned());
+        self.hear(&Request { audio: vec![0.0; SHORTEST].into(), language, identifies_only: false }).map(drop)
     }
 }
 
