@@ -34,7 +34,7 @@ impl Peer {
     fn start(options: &[&str]) -> Self {
         let (wyoming, http) = (free_port(), free_port());
         let cache = Cache::locate().expect("a cache");
-        let mut command = Command::new(cache.venv().join("bin/python"));
+        let mut command = Command::new(cache.test_python());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/wyoming_peer.py"));
         command.arg(format!("tcp://127.0.0.1:{wyoming}")).arg(http.to_string()).args(options);
         let log = std::env::temp_dir().join(format!("wyoming-peer-{wyoming}.log"));

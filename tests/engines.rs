@@ -51,7 +51,7 @@ impl Rig {
 
     /// The package's client; see its script.
     fn client(&self, arguments: &[&str]) -> Value {
-        let python = self.cache.venv().join("bin/python");
+        let python = self.cache.test_python();
         let script = programs::in_repository("tests/callers/wyoming_client.py");
         let output = Command::new(python)
             .arg(script)

@@ -48,7 +48,7 @@ impl Pjsua2 {
     /// # Panics
     /// Where the call is refused or not answered.
     pub fn call(plan: &Plan<'_>) -> Self {
-        let python = Cache::locate().expect("a cache").venv().join("bin/python");
+        let python = Cache::locate().expect("a cache").test_python();
         let recording = plan.directory.join(format!("pjsua2-{}.wav", plan.phone.extension));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("callers/pjsua2_caller.py");
         let mut child = Command::new(python)

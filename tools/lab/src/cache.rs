@@ -51,8 +51,13 @@ impl Cache {
         self.root.join("speech")
     }
 
-    /// The Python environment with the pinned packages of the tests; run `bin/python` in it.
-    pub fn venv(&self) -> PathBuf {
+    /// A Python with the packages of the tests, pinned: `wyoming`, `pjsua2`.
+    pub fn test_python(&self) -> PathBuf {
+        self.tools().join("bin/python")
+    }
+
+    /// The Python environment whose pip fetches things.
+    pub(crate) fn venv(&self) -> PathBuf {
         self.root.join("venv")
     }
 

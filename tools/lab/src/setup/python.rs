@@ -1,10 +1,15 @@
 //! A Python environment: pip to fetch pinned packages with, and the packages that the tests call.
 //! pip finds its index and its certificates in the machine's own configuration.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::apt::PrivateApt;
+use super::debian_tree::unpack;
 use super::progress::Progress;
 use super::{Missing, Part, Size, step};
 use crate::cache::Cache;
@@ -12,31 +17,91 @@ use crate::cache::Cache;
 /// Pinned, so that its progress output and its refusals are the same on every machine.
 const PIP: &str = "pip==26.1.2";
 const PACKAGES: &[&str] = &["wyoming==1.10.2", "pjsua2-python==2.15.1.post1"];
+/// The newest Python that pjsua2 has a wheel for.
+const NEWEST: (u32, u32) = (3, 12);
+/// Where the machine's own is newer (Debian 13), this one is unpacked beside it.
+const OLDER: (&str, &str, (u32, u32)) = ("bookworm", "python3.11", (3, 11));
 const VENV_STAMP: &str = "venv";
-const PACKAGES_STAMP: &str = "venv-packages";
+const PACKAGES_STAMP: &str = "test-packages";
 
-/// The packages that the tests call.
+/// The packages that the tests call, and a Python that has them: [`Cache::test_python`].
 pub(super) struct TestPackages;
 
 impl Part for TestPackages {
     fn missing(&self, cache: &Cache) -> Result<Option<Missing>> {
-        let there = venv_is_there(cache) && cache.is_stamped(PACKAGES_STAMP, &PACKAGES.join(" "));
+        let there = cache.is_stamped(PACKAGES_STAMP, &PACKAGES.join(" ")) && cache.test_python().exists();
         let what = format!("for the tests, from PyPI: {}", PACKAGES.join(", "));
-        Ok((!there).then_some(Missing { what, size: Some(Size { download: 7_000_000, disk: 50_000_000 }) }))
+        Ok((!there).then_some(Missing { what, size: Some(Size { download: 20_000_000, disk: 80_000_000 }) }))
     }
 
     fn install(&self, cache: &Cache) -> Result<()> {
         make_venv(cache)?;
-        let progress = Progress::start(format!("Installing {}", PACKAGES.join(", ")));
-        step::output(
-            pip(cache).args(["install", "--quiet", "--no-deps", "--only-binary", ":all:"]).args(PACKAGES),
-        )?;
-        step::output(Command::new(cache.venv().join("bin/python")).args(["-c", "import pjsua2, wyoming"]))
-            .context("the packages for the tests do not load")?;
-        cache.set_stamp(PACKAGES_STAMP, &PACKAGES.join(" "))?;
-        progress.finish();
-        Ok(())
+        let version = machines_version(cache)?;
+        let site = cache.root().join("test-packages");
+        let version = if version <= NEWEST {
+            let python = cache.venv().join("bin/python");
+            write_script(cache, &format!("exec '{}' \"$@\"", python.display()), &site)?;
+            version
+        } else {
+            unpack_older(cache, &site)?;
+            OLDER.2
+        };
+        install_packages(cache, &site, version)
     }
+}
+
+fn install_packages(cache: &Cache, site: &Path, (major, minor): (u32, u32)) -> Result<()> {
+    let progress = Progress::start(format!("Installing {}", PACKAGES.join(", ")));
+    let mut command = pip(cache);
+    command
+        .args(["install", "--quiet", "--upgrade", "--no-deps", "--only-binary", ":all:", "--target"])
+        .arg(site);
+    command.args(["--python-version", &format!("{major}.{minor}")]).args(PACKAGES);
+    step::output(&mut command)?;
+    step::output(Command::new(cache.test_python()).args(["-c", "import pjsua2, wyoming"]))
+        .context("the packages for the tests do not load")?;
+    cache.set_stamp(PACKAGES_STAMP, &PACKAGES.join(" "))?;
+    progress.finish();
+    Ok(())
+}
+
+/// An older Debian's Python, run through its own loader as the private tree's programs are.
+fn unpack_older(cache: &Cache, site: &Path) -> Result<()> {
+    let (release, package, _) = OLDER;
+    let archives = PrivateApt::open(cache, release)?.download(&[package])?;
+    let tree = cache.root().join("python");
+    unpack(&format!("Unpacking {package} of Debian {release}"), &archives, &tree)?;
+    let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let loader = fs::read_dir(tree.join("lib").join(&multiarch))?.flatten().map(|entry| entry.path());
+    let is_loader = |path: &std::path::PathBuf| {
+        path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("ld-linux"))
+    };
+    let loader = loader.into_iter().find(is_loader).context("no loader among Python's libraries")?;
+    let (tree, loader) = (tree.display(), loader.display());
+    let run = format!(
+        "PYTHONHOME='{tree}/usr' exec '{loader}' --library-path '{tree}/lib/{multiarch}:{tree}/usr/lib/{multiarch}' \
+         --argv0 {package} '{tree}/usr/bin/{package}' \"$@\""
+    );
+    write_script(cache, &run, site)
+}
+
+fn write_script(cache: &Cache, run: &str, site: &Path) -> Result<()> {
+    let path = cache.test_python();
+    let text = format!("#!/bin/sh\nexport PYTHONPATH='{}'\n{run}\n", site.display());
+    fs::create_dir_all(path.parent().unwrap_or(cache.root()))?;
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+fn machines_version(cache: &Cache) -> Result<(u32, u32)> {
+    let program = "import sys; print(*sys.version_info[:2])";
+    let version = step::output(Command::new(cache.venv().join("bin/python")).args(["-c", program]))?;
+    let numbers = version
+        .trim()
+        .split_once(' ')
+        .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    numbers.with_context(|| format!("python3 calls its version `{}`", version.trim()))
 }
 
 /// Makes the environment unless it is there and its interpreter still runs.
