@@ -93,11 +93,12 @@ impl Pjsua2 {
     fn wait_for(&mut self, word: &str, limit: Duration) {
         let until = Instant::now() + limit;
         loop {
-            match self.said.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) if line == word => return,
-                Ok(line) => eprintln!("PJSUA2: {line}"),
-                Err(_) => panic!("PJSUA2 never said {word:?}: see its message above"),
+            let left = until.saturating_duration_since(Instant::now());
+            let line = self.said.recv_timeout(left).expect("PJSUA2 says what it does: see its message above");
+            if line == word {
+                return;
             }
+            eprintln!("PJSUA2: {line}");
         }
     }
 }

@@ -38,12 +38,27 @@ impl Wav {
     }
 
     /// The same with silence before and after.
+    #[must_use]
     pub fn padded(&self, before: Duration, after: Duration) -> Self {
         let silence = |time: Duration| vec![0; (time.as_secs_f64() * f64::from(self.rate)) as usize];
         Self { samples: [silence(before), self.samples.clone(), silence(after)].concat(), rate: self.rate }
     }
 
+    /// The same at 16 kHz; from a lower rate by straight lines between samples, which recognition does not mind.
+    #[must_use]
+    pub fn at_16_khz(&self) -> Self {
+        let length = self.samples.len() as u64 * 16_000 / u64::from(self.rate);
+        let sample = |index: u64| {
+            let position = index as f64 * f64::from(self.rate) / 16_000.0;
+            let (left, share) = (position as usize, position.fract());
+            let right = self.samples.get(left + 1).unwrap_or(&0);
+            (f64::from(self.samples[left]) * (1.0 - share) + f64::from(*right) * share) as i16
+        };
+        Self { samples: (0..length).map(sample).collect(), rate: 16_000 }
+    }
+
     /// What comes after `time`.
+    #[must_use]
     pub fn after(&self, time: Duration) -> Self {
         let skipped = ((time.as_secs_f64() * f64::from(self.rate)) as usize).min(self.samples.len());
         Self { samples: self.samples[skipped..].to_vec(), rate: self.rate }

@@ -61,6 +61,7 @@ impl Room {
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,
+    command: Command,
     control: PathBuf,
 }
 
@@ -76,11 +77,19 @@ impl Daemon {
             .with_context(|| format!("cannot write {}", config.display()))?;
         let mut command = Command::new(&options.program);
         command.arg("--config").arg(&config);
-        let mut process = Process::spawn("dragomand", &command, &options.run_dir.join("dragomand.log"))?;
-        process.wait_until("answer on its control socket", START_TIMEOUT, || {
-            Listener::connect(&control).is_ok()
-        })?;
-        Ok(Self { process, control })
+        let process = spawn(&command, &options.run_dir, &control)?;
+        Ok(Self { process, command, control })
+    }
+
+    /// Starts it again with the same configuration, after it ended or was killed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.wait(START_TIMEOUT)?;
+        let run_dir = self.control.parent().unwrap_or(Path::new("/"));
+        self.process = spawn(&self.command, run_dir, &self.control)?;
+        Ok(())
     }
 
     /// Connects to the control socket: the first line is the status, events follow.
@@ -103,6 +112,13 @@ impl Daemon {
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+fn spawn(command: &Command, run_dir: &Path, control: &Path) -> Result<Process> {
+    let mut process = Process::spawn("dragomand", command, &run_dir.join("dragomand.log"))?;
+    process
+        .wait_until("answer on its control socket", START_TIMEOUT, || Listener::connect(control).is_ok())?;
+    Ok(process)
 }
 
 /// A connection to the control socket.

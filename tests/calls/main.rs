@@ -1,0 +1,6 @@
+//! The whole box with callers that nobody here wrote: real SIP, real Asterisk, real speech, real models.
+
+mod interpreted;
+mod killed;
+mod rig;
+mod together;

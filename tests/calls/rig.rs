@@ -1,0 +1,90 @@
+//! A whole box and what its daemon tells, for one test.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use dragoman_tests::callers::Plan;
+use dragoman_tests::wav::Wav;
+use lab::appliance::{Appliance, Options};
+use lab::cache::Cache;
+use lab::daemon::Listener;
+use lab::speech::{self, Utterance};
+use serde_json::Value;
+
+/// A sentence without names, read by a volunteer.
+const SENTENCE: &str = "sense_and_sensibility_01_austen_64kb-0880";
+
+/// A running box.
+pub(crate) struct Rig {
+    pub(crate) appliance: Appliance,
+    pub(crate) utterance: Utterance,
+}
+
+impl Rig {
+    pub(crate) fn start() -> Self {
+        let cache = Cache::locate().expect("a cache");
+        let spoken = speech::english(&cache).expect("speech");
+        let utterance =
+            spoken.into_iter().find(|utterance| utterance.name == SENTENCE).expect("the sentence");
+        let appliance = Appliance::start(&cache, Options::default()).expect("the box starts");
+        Self { appliance, utterance }
+    }
+
+    /// What the callers say, with silence around it, as a file.
+    pub(crate) fn speech(&self, before: Duration, after: Duration) -> PathBuf {
+        let path = self.appliance.run_dir().join("speech.wav");
+        Wav::read(&self.utterance.wav).padded(before, after).write(&path);
+        path
+    }
+
+    /// The plan of the caller with the phone `index`.
+    pub(crate) fn plan<'a>(&'a self, index: usize, codec: &'a str, speech: &'a std::path::Path) -> Plan<'a> {
+        Plan {
+            sip: self.appliance.asterisk.sip(),
+            extension: "700",
+            phone: &self.appliance.asterisk.phones()[index],
+            codec,
+            speech,
+            directory: self.appliance.run_dir().path(),
+        }
+    }
+
+    pub(crate) fn watch(&self) -> Watch {
+        Watch { listener: self.appliance.daemon.listen().expect("the daemon answers"), seen: Vec::new() }
+    }
+
+    /// What the daemon and the driver dropped, over all legs there are now.
+    pub(crate) fn dropped(&self) -> u64 {
+        let status = self.appliance.daemon.status().expect("the daemon answers");
+        let legs = status["legs"].as_array().expect("legs").clone();
+        let reasons = legs.iter().filter_map(|leg| leg["frames"]["dropped"].as_object());
+        reasons.flat_map(|reasons| reasons.values()).filter_map(Value::as_u64).sum()
+    }
+}
+
+/// The daemon's events as they come.
+pub(crate) struct Watch {
+    listener: Listener,
+    pub(crate) seen: Vec<Value>,
+}
+
+impl Watch {
+    /// The next event of `kind` that `wanted` takes.
+    pub(crate) fn wait_for(
+        &mut self,
+        kind: &str,
+        limit: Duration,
+        mut wanted: impl FnMut(&Value) -> bool,
+    ) -> Value {
+        let until = Instant::now() + limit;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            if let Some(event) = self.listener.next_within(left).expect("the daemon answers") {
+                self.seen.push(event.clone());
+                if event["type"] == kind && wanted(&event) {
+                    return event;
+                }
+            }
+        }
+        panic!("no {kind} within {limit:?}; there was: {:#?}", self.seen);
+    }
+}

@@ -1,0 +1,60 @@
+//! Several calls at once.
+
+use std::thread;
+use std::time::Duration;
+
+use dragoman_tests::callers::Pjsua2;
+use serde_json::Value;
+
+use crate::rig::Rig;
+
+const SECOND: Duration = Duration::from_secs(1);
+const CALLERS: usize = 8;
+
+#[test]
+fn eight_calls_lose_no_frame() {
+    let rig = Rig::start();
+    let speech = rig.speech(Duration::ZERO, 20 * SECOND);
+    let mut watch = rig.watch();
+    let mut callers: Vec<_> =
+        (0..CALLERS).map(|phone| Pjsua2::call(&rig.plan(phone, "G722", &speech))).collect();
+    for _ in 0..CALLERS {
+        watch.wait_for("listening", 40 * SECOND, |_| true);
+    }
+    callers.iter_mut().for_each(Pjsua2::speak);
+    let mut answered = Vec::new();
+    while answered.len() < CALLERS {
+        let event = watch.wait_for("playback_ended", 60 * SECOND, |_| true);
+        if !answered.contains(&event["leg"]) && translated(&watch.seen, &event) {
+            answered.push(event["leg"].clone());
+        }
+    }
+    thread::sleep(SECOND);
+
+    let status = rig.appliance.daemon.status().expect("the daemon answers");
+    let legs = status["legs"].as_array().expect("legs");
+    assert_eq!(legs.len(), CALLERS);
+    for leg in legs {
+        let frames = &leg["frames"];
+        assert_eq!(frames["dropped"], serde_json::json!({}), "{leg}");
+        assert!(frames["in"].as_u64() > Some(300) && frames["out"].as_u64() > Some(300), "{leg}");
+    }
+    let driver = rig.appliance.asterisk.cli("slinpipe show channels").expect("Asterisk answers");
+    let dropped: Vec<u64> = driver.lines().filter_map(dropped_by_driver).collect();
+    assert_eq!(dropped, vec![0; CALLERS], "{driver}");
+    assert_eq!(status["media"]["allocations"], 0);
+    callers.into_iter().for_each(|caller| drop(caller.hang_up()));
+}
+
+/// Whether what ended was a translation, not the announcement.
+fn translated(seen: &[Value], ended: &Value) -> bool {
+    let same = |event: &&Value| event["leg"] == ended["leg"] && event["segment"] == ended["segment"];
+    seen.iter().filter(|event| event["type"] == "translation").any(|event| same(&event))
+}
+
+/// The columns of drops in a line of `slinpipe show channels`: pipe full, malformed, failed.
+fn dropped_by_driver(line: &str) -> Option<u64> {
+    let columns: Vec<_> = line.split_whitespace().collect();
+    let number = |index: usize| columns.get(index)?.parse::<u64>().ok();
+    (columns.len() == 8 && line.starts_with("700-")).then(|| Some(number(4)? + number(5)? + number(6)?))?
+}
