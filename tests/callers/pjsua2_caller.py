@@ -101,10 +101,20 @@ def main():
     until = time.monotonic() + 1
     while time.monotonic() < until and not call.refusal:
         ep.libHandleEvents(20)
+    # The recording is whole only when its recorder is gone.
+    del call.recorder
     print("hung up", flush=True)
-    # Python frees PJSIP's objects in an order that PJSIP does not survive.
+    leave(0)
+
+
+def leave(status):
+    """Python frees PJSIP's objects in an order that PJSIP does not survive."""
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(status)
 
 
-main()
+try:
+    main()
+except SystemExit as end:
+    print(end, file=sys.stderr, flush=True)
+    leave(1)

@@ -15,7 +15,7 @@ const KILLS: usize = 100;
 #[test]
 fn the_call_survives_a_hundred_kills_and_the_audio_comes_back() {
     let mut rig = Rig::start();
-    let speech = rig.speech(Duration::ZERO, SECOND);
+    let speech = rig.speech(Duration::ZERO, SECOND, 16_000);
     let plan = Plan { extension: "790", ..rig.plan(0, "G722", &speech) };
     let mut caller = Pjsua2::call(&plan);
     for kill in 0..KILLS {

@@ -11,8 +11,8 @@ use lab::daemon::Listener;
 use lab::speech::{self, Utterance};
 use serde_json::Value;
 
-/// A sentence without names, read by a volunteer.
-const SENTENCE: &str = "sense_and_sensibility_01_austen_64kb-0880";
+/// A prompt of Asterisk, which its translators have put into Spanish too.
+const SENTENCE: &str = "conf-onlyperson";
 
 /// A running box.
 pub(crate) struct Rig {
@@ -23,17 +23,17 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn start() -> Self {
         let cache = Cache::locate().expect("a cache");
-        let spoken = speech::english(&cache).expect("speech");
+        let spoken = speech::prompts(&cache, "en").expect("speech");
         let utterance =
             spoken.into_iter().find(|utterance| utterance.name == SENTENCE).expect("the sentence");
         let appliance = Appliance::start(&cache, Options::default()).expect("the box starts");
         Self { appliance, utterance }
     }
 
-    /// What the callers say, with silence around it, as a file.
-    pub(crate) fn speech(&self, before: Duration, after: Duration) -> PathBuf {
+    /// What the callers say, with silence around it, as a file of `rate` samples a second.
+    pub(crate) fn speech(&self, before: Duration, after: Duration, rate: u32) -> PathBuf {
         let path = self.appliance.run_dir().join("speech.wav");
-        Wav::read(&self.utterance.wav).padded(before, after).write(&path);
+        Wav::read(&self.utterance.wav).at(rate).padded(before, after).write(&path);
         path
     }
 

@@ -14,7 +14,7 @@ const CALLERS: usize = 8;
 #[test]
 fn eight_calls_lose_no_frame() {
     let rig = Rig::start();
-    let speech = rig.speech(Duration::ZERO, 20 * SECOND);
+    let speech = rig.speech(Duration::ZERO, 20 * SECOND, 16_000);
     let mut watch = rig.watch();
     let mut callers: Vec<_> =
         (0..CALLERS).map(|phone| Pjsua2::call(&rig.plan(phone, "G722", &speech))).collect();

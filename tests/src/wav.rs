@@ -44,17 +44,17 @@ impl Wav {
         Self { samples: [silence(before), self.samples.clone(), silence(after)].concat(), rate: self.rate }
     }
 
-    /// The same at 16 kHz; from a lower rate by straight lines between samples, which recognition does not mind.
+    /// The same at a higher rate, by straight lines between samples, which recognition does not mind.
     #[must_use]
-    pub fn at_16_khz(&self) -> Self {
-        let length = self.samples.len() as u64 * 16_000 / u64::from(self.rate);
+    pub fn at(&self, rate: u32) -> Self {
+        let length = self.samples.len() as u64 * u64::from(rate) / u64::from(self.rate);
         let sample = |index: u64| {
-            let position = index as f64 * f64::from(self.rate) / 16_000.0;
+            let position = index as f64 * f64::from(self.rate) / f64::from(rate);
             let (left, share) = (position as usize, position.fract());
             let right = self.samples.get(left + 1).unwrap_or(&0);
             (f64::from(self.samples[left]) * (1.0 - share) + f64::from(*right) * share) as i16
         };
-        Self { samples: (0..length).map(sample).collect(), rate: 16_000 }
+        Self { samples: (0..length).map(sample).collect(), rate }
     }
 
     /// What comes after `time`.

@@ -9,10 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::process::Process;
+use crate::process::{Process, wrapped};
 
 /// Loading the models takes a second or two on a machine with nothing else to do.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Whatever class this process runs in, the models never take the CPU from a call.
+const BEHIND_THE_CALLS: [&str; 6] = ["chrt", "--other", "0", "nice", "-n", "10"];
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -50,6 +53,7 @@ impl Engines {
         let mut command = Command::new(&options.program);
         // What a killed server leaves behind goes with the run directory.
         command.arg("--config").arg(&config).env("TMPDIR", &options.run_dir);
+        let command = wrapped(&BEHIND_THE_CALLS, &command);
         let process = Process::spawn("dragoman-engines", &command, &options.run_dir.join("engines.log"))?;
         Ok(Self { process, options })
     }
