@@ -101,8 +101,11 @@ def main():
     until = time.monotonic() + 1
     while time.monotonic() < until and not call.refusal:
         ep.libHandleEvents(20)
-    # The recording is whole only when its recorder is gone.
+    # The recording is whole only when its recorder is gone, which the bridge sees to in its own time.
     del call.recorder
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        ep.libHandleEvents(20)
     print("hung up", flush=True)
     leave(0)
 
