@@ -90,10 +90,11 @@ fn run(arguments: &Arguments, echo: Echo) -> Result<report::Run> {
     let phones = Phones::connect(&daemon.pipes(), arguments.legs, echo)?;
     // The first second warms caches and lets every leg settle; it is not counted.
     phones.talk(Duration::from_secs(1))?;
+    let dropped_before = report::dropped(&daemon.status()?)?;
     let before = daemon.usage()?;
     let trips = phones.talk(Duration::from_secs(u64::from(arguments.seconds)))?;
     let after = daemon.usage()?;
     let status = daemon.status()?;
     drop(phones);
-    report::Run::new(arguments.legs, &before, &after, &trips, &status)
+    report::Run::new(arguments.legs, &before, &after, &trips, &status, &dropped_before)
 }

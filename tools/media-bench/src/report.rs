@@ -37,7 +37,7 @@ pub(crate) struct Run {
     frames_sent: u64,
     frames_returned: u64,
     frames_damaged: u64,
-    /// Frames that the daemon dropped, by reason, in the whole life of the legs.
+    /// Frames that the daemon dropped meanwhile, by reason.
     frames_dropped: BTreeMap<String, u64>,
     round_trip_us: RoundTrip,
     /// User and system time of the whole daemon, as a share of one core, for each leg.
@@ -63,6 +63,7 @@ impl Run {
         after: &Usage,
         trips: &Trips,
         status: &Value,
+        dropped_before: &BTreeMap<String, u64>,
     ) -> Result<Self> {
         let wall = (after.at - before.at).as_secs_f64();
         let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
@@ -71,7 +72,11 @@ impl Run {
             frames_sent: trips.sent,
             frames_returned: trips.returned,
             frames_damaged: trips.damaged,
-            frames_dropped: dropped(status)?,
+            frames_dropped: dropped(status)?
+                .into_iter()
+                .map(|(reason, frames)| (reason.clone(), frames - dropped_before.get(&reason).unwrap_or(&0)))
+                .filter(|(_, frames)| *frames > 0)
+                .collect(),
             round_trip_us: RoundTrip {
                 p50: quantile(0.5),
                 p99: quantile(0.99),
@@ -92,12 +97,12 @@ impl Run {
     }
 }
 
-/// Sums the legs' drops. What waited in a pipe from before the run is no loss.
-fn dropped(status: &Value) -> Result<BTreeMap<String, u64>> {
+/// What the daemon has dropped so far, over all its legs.
+pub(crate) fn dropped(status: &Value) -> Result<BTreeMap<String, u64>> {
     let mut sums = BTreeMap::new();
     for leg in status["legs"].as_array().into_iter().flatten() {
         let reasons: BTreeMap<String, u64> = serde_json::from_value(leg["frames"]["dropped"].clone())?;
-        for (reason, frames) in reasons.into_iter().filter(|(reason, _)| reason != "stale") {
+        for (reason, frames) in reasons.into_iter() {
             *sums.entry(reason).or_default() += frames;
         }
     }

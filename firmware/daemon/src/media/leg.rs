@@ -52,7 +52,7 @@ impl Duty {
     pub(super) fn gather_nanos(&self) -> u64 {
         match self {
             Self::Room { .. } | Self::Echo(_) => 4_000_000,
-            Self::EchoDirect => 600_000,
+            Self::EchoDirect => 800_000,
         }
     }
 }
