@@ -102,7 +102,7 @@ pub(crate) fn dropped(status: &Value) -> Result<BTreeMap<String, u64>> {
     let mut sums = BTreeMap::new();
     for leg in status["legs"].as_array().into_iter().flatten() {
         let reasons: BTreeMap<String, u64> = serde_json::from_value(leg["frames"]["dropped"].clone())?;
-        for (reason, frames) in reasons.into_iter() {
+        for (reason, frames) in reasons {
             *sums.entry(reason).or_default() += frames;
         }
     }
