@@ -1,4 +1,4 @@
-//! cargo-deny, built from crates.io into the cache: the check of licences, bans and sources.
+//! cargo-deny, built into the cache: the check of licences, bans and sources.
 
 use std::env;
 use std::process::Command;

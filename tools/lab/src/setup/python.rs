@@ -21,6 +21,8 @@ const PACKAGES: &[&str] = &["wyoming==1.10.2", "pjsua2-python==2.15.1.post1"];
 const NEWEST: (u32, u32) = (3, 12);
 /// Where the machine's own is newer (Debian 13), this one is unpacked beside it.
 const OLDER: (&str, &str, (u32, u32)) = ("bookworm", "python3.11", (3, 11));
+/// The bindings are C++ and must not find the machine's library, which wants the machine's libc.
+const OLDER_LIBRARY: &str = "libstdc++6";
 const VENV_STAMP: &str = "venv";
 const PACKAGES_STAMP: &str = "test-packages";
 
@@ -29,7 +31,7 @@ pub(super) struct TestPackages;
 
 impl Part for TestPackages {
     fn missing(&self, cache: &Cache) -> Result<Option<Missing>> {
-        let there = cache.is_stamped(PACKAGES_STAMP, &PACKAGES.join(" ")) && cache.test_python().exists();
+        let there = cache.is_stamped(PACKAGES_STAMP, &stamp()) && cache.test_python().exists();
         let what = format!("for the tests, from PyPI: {}", PACKAGES.join(", "));
         Ok((!there).then_some(Missing { what, size: Some(Size { download: 20_000_000, disk: 80_000_000 }) }))
     }
@@ -50,6 +52,10 @@ impl Part for TestPackages {
     }
 }
 
+fn stamp() -> String {
+    format!("{} {OLDER_LIBRARY}", PACKAGES.join(" "))
+}
+
 fn install_packages(cache: &Cache, site: &Path, (major, minor): (u32, u32)) -> Result<()> {
     let progress = Progress::start(format!("Installing {}", PACKAGES.join(", ")));
     let mut command = pip(cache);
@@ -58,9 +64,9 @@ fn install_packages(cache: &Cache, site: &Path, (major, minor): (u32, u32)) -> R
         .arg(site);
     command.args(["--python-version", &format!("{major}.{minor}")]).args(PACKAGES);
     step::output(&mut command)?;
-    step::output(Command::new(cache.test_python()).args(["-c", "import pjsua2, wyoming"]))
+    step::output(Command::new(cache.test_python()).args(["-c", "import pjsua2, wyoming; pjsua2.Endpoint"]))
         .context("the packages for the tests do not load")?;
-    cache.set_stamp(PACKAGES_STAMP, &PACKAGES.join(" "))?;
+    cache.set_stamp(PACKAGES_STAMP, &stamp())?;
     progress.finish();
     Ok(())
 }
@@ -68,7 +74,7 @@ fn install_packages(cache: &Cache, site: &Path, (major, minor): (u32, u32)) -> R
 /// An older Debian's Python, run through its own loader as the private tree's programs are.
 fn unpack_older(cache: &Cache, site: &Path) -> Result<()> {
     let (release, package, _) = OLDER;
-    let archives = PrivateApt::open(cache, release)?.download(&[package])?;
+    let archives = PrivateApt::open(cache, release)?.download(&[package, OLDER_LIBRARY])?;
     let tree = cache.root().join("python");
     unpack(&format!("Unpacking {package} of Debian {release}"), &archives, &tree)?;
     let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
