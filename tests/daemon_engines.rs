@@ -14,6 +14,7 @@ use dragoman_tests::fake_phone::FakePhone;
 use dragoman_tests::voice::Voice;
 use lab::cache::Cache;
 use lab::process::Process;
+use lab::run_dir::RunDir;
 use serde_json::Value;
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -26,6 +27,7 @@ fn free_port() -> u16 {
 /// Engines in Python, stopped when dropped.
 struct Peer {
     _process: Process,
+    _directory: RunDir,
     wyoming: u16,
     http: u16,
 }
@@ -37,12 +39,13 @@ impl Peer {
         let mut command = Command::new(cache.test_python());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/wyoming_peer.py"));
         command.arg(format!("tcp://127.0.0.1:{wyoming}")).arg(http.to_string()).args(options);
-        let log = std::env::temp_dir().join(format!("wyoming-peer-{wyoming}.log"));
+        let directory = RunDir::create(&cache).expect("a run directory");
+        let log = directory.join("wyoming_peer.log");
         let mut process = Process::spawn("wyoming_peer.py", &command, &log).expect("Python starts");
         let listens = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         let ready = || listens(wyoming) && listens(http);
         process.wait_until("it listens", Duration::from_secs(20), ready).expect("the peer is ready");
-        Self { _process: process, wyoming, http }
+        Self { _process: process, _directory: directory, wyoming, http }
     }
 }
 

@@ -244,3 +244,42 @@ fn eight_callers_lose_no_frame() {
         assert!(heard.iter().copied().eq(0..250), "{} of 250 frames in order", heard.len());
     }
 }
+
+#[test]
+fn the_allocation_trap_is_armed_when_asked_for() {
+    let daemon = Daemon::start();
+    let status = daemon.status().expect("the daemon answers");
+    let asked = std::env::var("DRAGOMAN_ALLOC_TRAP").is_ok_and(|trap| trap == "abort");
+    assert_eq!(status["media"]["allocation_trap"], asked, "{status}");
+    assert!(asked, "the tests run with DRAGOMAN_ALLOC_TRAP=abort: use `cargo xtask test`");
+}
+
+/// Runs a daemon that is to refuse to start, and gives the one line it says.
+fn refusal(directory: &std::path::Path, config: &str) -> String {
+    let path = directory.join("refused.toml");
+    fs::write(&path, config).expect("a config");
+    let program = dragoman_tests::daemon::program("dragomand");
+    let mut command = std::process::Command::new(program);
+    command.arg("--config").arg(&path).env("RUST_LOG", "off").env("RUST_BACKTRACE", "1");
+    let output = command.output().expect("dragomand runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && output.status.code().is_some(), "{:?}: {said}", output.status);
+    assert_eq!(said.trim_end().lines().count(), 1, "one line: {said}");
+    said
+}
+
+#[test]
+fn what_it_cannot_start_with_is_told_in_one_line() {
+    let daemon = Daemon::start();
+    let good = fs::read_to_string(daemon.directory().join("dragomand.toml")).expect("a config");
+    let refused = |config: &str| refusal(daemon.directory(), config);
+    let unknown = refused(&good.replace("[control]", "[control]\nsokcet = 1"));
+    assert!(unknown.contains("sokcet") && unknown.contains("refused.toml:4"), "{unknown}");
+    let socket = refused(&good);
+    assert!(socket.contains("control.sock"), "the socket is in use: {socket}");
+    let missing = refused(&good.replace("/pipes\"", "/nowhere\""));
+    assert!(missing.contains("nowhere") && missing.contains("make it"), "{missing}");
+    let kind = refused(&good.replace("kind = \"echo\"", "kind = \"ehco\""));
+    assert!(kind.contains("ehco"), "{kind}");
+    assert!(daemon.status().is_some(), "the daemon that has the socket is not disturbed");
+}

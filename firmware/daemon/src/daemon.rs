@@ -27,10 +27,16 @@ struct Arguments {
     check: bool,
 }
 
+/// Set to `abort`, an allocation in the media thread ends the daemon: for tests.
+const ALLOCATION_TRAP: &str = "DRAGOMAN_ALLOC_TRAP";
+
 /// Runs the daemon until it is told to stop. What keeps it from running is told in one line.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     logging::start();
+    if std::env::var_os(ALLOCATION_TRAP).is_some_and(|trap| trap == "abort") {
+        rt_sys::alloc::abort_on_violation();
+    }
     let outcome = config::load(&arguments.config).map_err(|error| error.to_string()).and_then(|config| {
         if arguments.check {
             println!("{}: {} rooms, no faults", arguments.config.display(), config.rooms.len());
@@ -42,7 +48,8 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            log::error!("{reason}");
+            // Not through the log, which may be switched off.
+            eprintln!("dragomand: {reason}");
             ExitCode::FAILURE
         }
     }
@@ -71,7 +78,7 @@ async fn serve(config: Config) -> Result<(), String> {
     logging::notify_systemd(&[("READY", "1"), ("STATUS", "legs: 0")]);
     let outcome = tokio::select! {
         outcome = switchboard.run() => {
-            outcome.map_err(|error| format!("pipes.directory {}: {error}", hub.config.pipes.display()))
+            outcome.map_err(|error| format!("serving {}: {error}", hub.config.pipes.display()))
         }
         () = control.serve(&hub) => Ok(()),
         _ = terminate.recv() => Ok(()),

@@ -33,6 +33,11 @@ pub fn abort_on_violation() {
     ABORT.store(true, Ordering::Relaxed);
 }
 
+/// Whether a violation ends the process.
+pub fn aborts_on_violation() -> bool {
+    ABORT.load(Ordering::Relaxed)
+}
+
 /// Allocations and frees that happened where they are forbidden.
 pub fn violations() -> u64 {
     VIOLATIONS.load(Ordering::Relaxed)

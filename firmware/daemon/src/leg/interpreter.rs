@@ -192,7 +192,13 @@ impl<'a> InterpreterLeg<'a> {
 
     fn report(&self, event: &Event) {
         if let Event::Error { component, message } = event {
-            log::warn!("leg {}: {}: {message}", self.ends.id.0, component.name());
+            // The message may quote the caller, and what is said in a call is nobody's above debug.
+            log::warn!(
+                "leg {}: {} failed, something that was said is lost",
+                self.ends.id.0,
+                component.name()
+            );
+            log::debug!("leg {}: {message}", self.ends.id.0);
         }
         self.hub.tell(&Report::session(self.ends.id, event));
     }

@@ -84,6 +84,7 @@ pub struct MediaEvents {
     events: Consumer<MediaEvent>,
     retired: Consumer<Retired>,
     wake: WakeListener,
+    counters: Arc<Counters>,
     attached: Arc<AtomicUsize>,
 }
 
@@ -120,6 +121,7 @@ pub fn start(config: &MediaConfig) -> io::Result<(Media, MediaEvents)> {
     })?;
     let grants = granted.recv().map_err(|_| io::Error::other("the media thread ended as it started"))??;
     let attached = Arc::new(AtomicUsize::new(0));
+    let events_counters = Arc::clone(&counters);
     let inner = Inner {
         commands: Mutex::new(command_in),
         wake,
@@ -133,6 +135,7 @@ pub fn start(config: &MediaConfig) -> io::Result<(Media, MediaEvents)> {
         events: event_out,
         retired: retired_out,
         wake: WakeListener::new(session_wake)?,
+        counters: events_counters,
         attached,
     };
     Ok((Media(Arc::new(inner)), events))
@@ -276,9 +279,13 @@ impl MediaEvents {
     /// Waits until frames were captured, an event happened or something is to be dropped.
     ///
     /// # Errors
-    /// Those of the reactor, which ends with the runtime.
+    /// Those of the reactor, which ends with the runtime; and where the media thread has ended.
     pub async fn wait(&mut self) -> io::Result<()> {
-        self.wake.woken().await
+        self.wake.woken().await?;
+        if self.counters.over.load(Ordering::Acquire) {
+            return Err(io::Error::other("the media thread has ended"));
+        }
+        Ok(())
     }
 
     /// The next event, oldest first. Drops what the media thread is done with on the way.

@@ -1,6 +1,6 @@
 //! What the media thread tells of itself, readable at any time without disturbing it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use audio_path::Histogram;
 use rt_sys::sched::Policy;
@@ -13,6 +13,8 @@ pub(super) struct Counters {
     pub(super) missed_ticks: AtomicU64,
     pub(super) lost_events: AtomicU64,
     pub(super) late_us: Histogram,
+    /// The media thread ended, in order or not.
+    pub(super) over: AtomicBool,
 }
 
 impl Counters {
@@ -57,6 +59,8 @@ pub struct MediaStatus {
     pub late_us: Lateness,
     /// Allocations and frees in the media thread since it was set up.
     pub allocations: u64,
+    /// Whether the first of those would have ended the daemon.
+    pub allocation_trap: bool,
 }
 
 /// Microseconds from when a tick was due to when the media thread handled it.
@@ -83,6 +87,7 @@ impl MediaStatus {
             lost_events: counters.lost_events.load(Ordering::Relaxed),
             late_us: Lateness { p50: late.quantile(0.5), p99: late.quantile(0.99), max: late.max() },
             allocations: rt_sys::alloc::violations(),
+            allocation_trap: rt_sys::alloc::aborts_on_violation(),
         }
     }
 }

@@ -77,6 +77,14 @@ impl Outbox {
     }
 }
 
+/// A media thread that ends, by a panic even, is told of: a daemon without one must not look alive.
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.counters.over.store(true, Ordering::Release);
+        self.session.notify();
+    }
+}
+
 impl Outlet for Outbox {
     fn event(&mut self, event: MediaEvent) {
         self.news = true;
