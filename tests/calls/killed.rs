@@ -25,7 +25,13 @@ fn the_call_survives_a_hundred_kills_and_the_audio_comes_back() {
         let before = frames_to_caller(&rig);
         // The new daemon counts from 0: it hears the caller, and he is sent what it makes of that.
         while frames_to_caller(&rig) < before + 25 || frames_from_caller(&rig) < 25 {
-            assert!(killed.elapsed() < 3 * SECOND, "no audio within 3 s of kill {kill}");
+            assert!(
+                killed.elapsed() < 3 * SECOND,
+                "no audio within 3 s of kill {kill}: {}\n{}\n{:?}",
+                rig.appliance.asterisk.cli("slinpipe show channels").unwrap_or_default(),
+                rig.appliance.daemon.process().log_tail(),
+                rig.appliance.daemon.status(),
+            );
             thread::sleep(SECOND / 50);
         }
     }

@@ -15,8 +15,25 @@ use super::{Missing, Part, Size, step};
 use crate::cache::Cache;
 
 /// Pinned, so that its progress output and its refusals are the same on every machine.
-const PIP: &str = "pip==26.1.2";
-const PACKAGES: &[&str] = &["wyoming==1.10.2", "pjsua2-python==2.15.1.post1"];
+const PIP: Pinned = Pinned {
+    package: "pip==26.1.2",
+    sha256: &["382ff9f685ee3bc25864f820aa50505825f10f5458ffff07e30a6d96e5715cab"],
+};
+const PACKAGES: [Pinned; 2] = [
+    Pinned {
+        package: "wyoming==1.10.2",
+        sha256: &["08aec17ccad4d72fc3f919ab741beacf3f23a1df24c8b9a317ebc6e02d2b227c"],
+    },
+    // x86_64, for Python 3.10, 3.11 and 3.12.
+    Pinned {
+        package: "pjsua2-python==2.15.1.post1",
+        sha256: &[
+            "c257151dd4f4d149ce60cd2bc9bcfbb3ca97914932fe5f53563d431e035c8c26",
+            "4eb5c3afca5ef589f94493ae14c86dbaf3584a9abc7964e89864ed85020c3d16",
+            "382f0a69e31d8a7bc98cf542fa1a369592150534aea43d38cb05864b17d9d00b",
+        ],
+    },
+];
 /// The newest Python that pjsua2 has a wheel for.
 const NEWEST: (u32, u32) = (3, 12);
 /// Where the machine's own is newer (Debian 13), this one is unpacked beside it.
@@ -26,13 +43,27 @@ const OLDER_LIBRARY: &str = "libstdc++6";
 const VENV_STAMP: &str = "venv";
 const PACKAGES_STAMP: &str = "test-packages";
 
+/// A package and the wheels that are taken for it.
+struct Pinned {
+    package: &'static str,
+    sha256: &'static [&'static str],
+}
+
+impl Pinned {
+    /// A line of a requirements file: pip refuses every file with another hash.
+    fn requirement(&self) -> String {
+        let hashes: String = self.sha256.iter().map(|hash| [" --hash=sha256:", hash].concat()).collect();
+        format!("{}{hashes}\n", self.package)
+    }
+}
+
 /// The packages that the tests call, and a Python that has them: [`Cache::test_python`].
 pub(super) struct TestPackages;
 
 impl Part for TestPackages {
     fn missing(&self, cache: &Cache) -> Result<Option<Missing>> {
         let there = cache.is_stamped(PACKAGES_STAMP, &stamp()) && cache.test_python().exists();
-        let what = format!("for the tests, from PyPI: {}", PACKAGES.join(", "));
+        let what = format!("for the tests, from PyPI: {}", names(", "));
         Ok((!there).then_some(Missing { what, size: Some(Size { download: 20_000_000, disk: 80_000_000 }) }))
     }
 
@@ -52,17 +83,29 @@ impl Part for TestPackages {
     }
 }
 
+fn names(between: &str) -> String {
+    PACKAGES.map(|pinned| pinned.package).join(between)
+}
+
+/// `pip install` of exactly these files.
+fn pip_install(cache: &Cache, packages: &[Pinned]) -> Result<Command> {
+    let requirements = cache.root().join("requirements.txt");
+    let text: String = packages.iter().map(Pinned::requirement).collect();
+    fs::write(&requirements, text).with_context(|| format!("cannot write {}", requirements.display()))?;
+    let mut command = pip(cache);
+    command.args(["install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r"]);
+    command.arg(requirements);
+    Ok(command)
+}
+
 fn stamp() -> String {
-    format!("{} {OLDER_LIBRARY}", PACKAGES.join(" "))
+    format!("{} {OLDER_LIBRARY} hashed", names(" "))
 }
 
 fn install_packages(cache: &Cache, site: &Path, (major, minor): (u32, u32)) -> Result<()> {
-    let progress = Progress::start(format!("Installing {}", PACKAGES.join(", ")));
-    let mut command = pip(cache);
-    command
-        .args(["install", "--quiet", "--upgrade", "--no-deps", "--only-binary", ":all:", "--target"])
-        .arg(site);
-    command.args(["--python-version", &format!("{major}.{minor}")]).args(PACKAGES);
+    let progress = Progress::start(format!("Installing {}", names(", ")));
+    let mut command = pip_install(cache, &PACKAGES)?;
+    command.args(["--upgrade", "--python-version", &format!("{major}.{minor}"), "--target"]).arg(site);
     step::output(&mut command)?;
     step::output(Command::new(cache.test_python()).args(["-c", "import pjsua2, wyoming; pjsua2.Endpoint"]))
         .context("the packages for the tests do not load")?;
@@ -117,8 +160,8 @@ pub(super) fn make_venv(cache: &Cache) -> Result<()> {
     }
     let progress = Progress::start("Making a Python environment");
     step::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(cache.venv()))?;
-    step::output(pip(cache).args(["install", "--quiet", PIP]))?;
-    cache.set_stamp(VENV_STAMP, PIP)?;
+    step::output(&mut pip_install(cache, &[PIP])?)?;
+    cache.set_stamp(VENV_STAMP, PIP.package)?;
     progress.finish();
     Ok(())
 }
@@ -131,5 +174,5 @@ pub(super) fn pip(cache: &Cache) -> Command {
 }
 
 fn venv_is_there(cache: &Cache) -> bool {
-    cache.is_stamped(VENV_STAMP, PIP) && cache.venv().join("bin/python").exists()
+    cache.is_stamped(VENV_STAMP, PIP.package) && cache.venv().join("bin/python").exists()
 }
