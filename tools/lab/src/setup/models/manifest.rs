@@ -49,7 +49,7 @@ pub(super) struct Source {
     pub(super) parts: Vec<SourcePart>,
 }
 
-// Strictness and `flatten` exclude each other; `dragoman-engines` reads the same file strictly.
+// Strictness and `flatten` exclude each other.
 #[derive(Deserialize)]
 pub(super) struct SourcePart {
     pub(super) input: Option<String>,
