@@ -279,6 +279,10 @@ fn what_it_cannot_start_with_is_told_in_one_line() {
     assert!(socket.contains("control.sock"), "the socket is in use: {socket}");
     let missing = refused(&good.replace("/pipes\"", "/nowhere\""));
     assert!(missing.contains("nowhere") && missing.contains("make it"), "{missing}");
+    let homeless = refused(&good.replace("control.sock", "nowhere/control.sock"));
+    assert!(homeless.contains("make the directory"), "{homeless}");
+    let long = refused(&good.replace("control.sock", &"long".repeat(40)));
+    assert!(long.contains("shorter"), "{long}");
     let kind = refused(&good.replace("kind = \"echo\"", "kind = \"ehco\""));
     assert!(kind.contains("ehco"), "{kind}");
     assert!(daemon.status().is_some(), "the daemon that has the socket is not disturbed");

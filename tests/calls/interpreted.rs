@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 
 use dragoman_tests::callers::{Baresip, Pjsua2};
 use dragoman_tests::wav::Wav;
-use lab::speech::word_overlap;
+use lab::speech::{SENTENCE_IN_SPANISH, word_overlap};
 use lab::transcribe::transcribe;
 use serde_json::Value;
 
 use crate::rig::{Rig, Watch};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// As its translators have it; the engines need not choose the same words.
-const REFERENCE: &str = "por el momento usted es la única persona en la conferencia";
 
 /// What the daemon said of one interpreted sentence.
 struct Interpreted {
@@ -36,7 +34,7 @@ fn follow(rig: &Rig, watch: &mut Watch) -> Interpreted {
     let said: Vec<_> =
         watch.seen.iter().filter(|e| e["type"] == "translation").filter_map(|e| e["text"].as_str()).collect();
     let translation = said.join(" ");
-    let near = word_overlap(REFERENCE, &translation);
+    let near = word_overlap(SENTENCE_IN_SPANISH, &translation);
     assert!(near >= 0.4, "{translation:?} is not what was said");
     Interpreted { translation, began }
 }

@@ -11,9 +11,6 @@ use lab::daemon::Listener;
 use lab::speech::{self, Utterance};
 use serde_json::Value;
 
-/// A prompt of Asterisk, which its translators have put into Spanish too.
-const SENTENCE: &str = "conf-onlyperson";
-
 /// A running box.
 pub(crate) struct Rig {
     pub(crate) appliance: Appliance,
@@ -23,9 +20,7 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn start() -> Self {
         let cache = Cache::locate().expect("a cache");
-        let spoken = speech::prompts(&cache, "en").expect("speech");
-        let utterance =
-            spoken.into_iter().find(|utterance| utterance.name == SENTENCE).expect("the sentence");
+        let utterance = speech::sentence(&cache).expect("the sentence");
         let appliance = Appliance::start(&cache, Options::default()).expect("the box starts");
         Self { appliance, utterance }
     }

@@ -11,12 +11,12 @@ fn reframing(criterion: &mut Criterion) {
     let whole = [7u8; FRAME_BYTES];
     criterion.bench_function("reframe, whole frames", |bencher| {
         let mut reframer = Reframer::default();
-        bencher.iter(|| reframer.push(black_box(&whole), |frame| _ = black_box(frame)));
+        bencher.iter(|| reframer.next_frame(&mut black_box(&whole[..])));
     });
     criterion.bench_function("reframe, a byte off", |bencher| {
         let mut reframer = Reframer::default();
-        reframer.push(&[7], |_| {});
-        bencher.iter(|| reframer.push(black_box(&whole), |frame| _ = black_box(frame)));
+        assert!(reframer.next_frame(&mut &[7][..]).is_none());
+        bencher.iter(|| reframer.next_frame(&mut black_box(&whole[..])));
     });
 }
 

@@ -14,26 +14,24 @@ impl Default for Reframer {
 }
 
 impl Reframer {
-    /// Takes the next bytes of the stream and calls `each` for every frame they complete, in order.
-    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&Frame)) {
-        if self.filled > 0 {
-            let taken = bytes.len().min(FRAME_BYTES - self.filled);
-            let (head, rest) = bytes.split_at(taken);
-            self.partial[self.filled..self.filled + taken].copy_from_slice(head);
-            self.filled += taken;
-            bytes = rest;
-            if self.filled < FRAME_BYTES {
-                return;
-            }
-            self.filled = 0;
-            each(&Frame::from_wire(&self.partial));
+    /// The next whole frame of the stream, whose bytes are taken off the front of `bytes`; `None` when those are used
+    /// up, after what they hold of the frame to come was kept.
+    pub fn next_frame(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+        if self.filled == 0
+            && let Some((frame, rest)) = bytes.split_first_chunk()
+        {
+            *bytes = rest;
+            return Some(Frame::from_wire(frame));
         }
-        let (frames, rest) = bytes.as_chunks::<FRAME_BYTES>();
-        for frame in frames {
-            each(&Frame::from_wire(frame));
+        let (head, rest) = bytes.split_at(bytes.len().min(FRAME_BYTES - self.filled));
+        self.partial[self.filled..self.filled + head.len()].copy_from_slice(head);
+        self.filled += head.len();
+        *bytes = rest;
+        if self.filled < FRAME_BYTES {
+            return None;
         }
-        self.partial[..rest.len()].copy_from_slice(rest);
-        self.filled = rest.len();
+        self.filled = 0;
+        Some(Frame::from_wire(&self.partial))
     }
 
     /// Bytes that wait for the rest of their frame.
@@ -61,8 +59,10 @@ mod tests {
             let mut rest = &bytes[..];
             for cut in cuts.iter().cycle() {
                 if rest.is_empty() { break; }
-                let (now, later) = rest.split_at((*cut).min(rest.len()));
-                reframer.push(now, |frame| seen.extend_from_slice(&frame.to_wire()));
+                let (mut now, later) = rest.split_at((*cut).min(rest.len()));
+                while let Some(frame) = reframer.next_frame(&mut now) {
+                    seen.extend_from_slice(&frame.to_wire());
+                }
                 rest = later;
             }
             prop_assert_eq!(&seen[..], &bytes[..bytes.len() / FRAME_BYTES * FRAME_BYTES]);
@@ -94,12 +94,13 @@ mod tests {
                 buffer.push((sent.wrapping_mul(2_654_435_761) >> 24) as u8);
                 sent = sent.wrapping_add(1);
             }
-            reframer.push(&buffer, |frame| {
+            let mut rest = &buffer[..];
+            while let Some(frame) = reframer.next_frame(&mut rest) {
                 for byte in frame.to_wire() {
                     assert_eq!(byte, (received.wrapping_mul(2_654_435_761) >> 24) as u8, "byte {received}");
                     received = received.wrapping_add(1);
                 }
-            });
+            }
         }
         assert_eq!(sent.wrapping_sub(received) as usize, reframer.pending_bytes());
     }

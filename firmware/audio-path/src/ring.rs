@@ -57,9 +57,4 @@ impl<T> Consumer<T> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// Whether the writing end still exists.
-    pub fn is_connected(&self) -> bool {
-        self.0.write_is_held()
-    }
 }

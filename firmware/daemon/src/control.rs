@@ -44,7 +44,7 @@ impl ControlSocket {
             }
             Ok(_) => std::fs::remove_file(path)?,
         }
-        let listener = UnixListener::bind(path)?;
+        let listener = UnixListener::bind(path).map_err(|error| advise(path, error))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
         Ok(Self { listener, path: path.to_owned() })
     }
@@ -56,7 +56,7 @@ impl ControlSocket {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                        log::warn!("a reader of the control socket is refused: {MOST_READERS} are connected");
+                        refuse(hub, &stream);
                         continue;
                     };
                     let hub = Arc::clone(hub);
@@ -79,6 +79,30 @@ impl Drop for ControlSocket {
         if let Err(error) = std::fs::remove_file(&self.path) {
             log::warn!("{}: not removed: {error}", self.path.display());
         }
+    }
+}
+
+/// What to do about a path that cannot be bound.
+fn advise(path: &Path, error: io::Error) -> io::Error {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => match directory {
+            Some(directory) => format!("make the directory {}", directory.display()),
+            None => "name another path".into(),
+        },
+        io::ErrorKind::PermissionDenied => "let dragomand write in its directory".into(),
+        io::ErrorKind::InvalidInput => "name a shorter path".into(),
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{error}; {advice}"))
+}
+
+/// Says why, as far as it goes without waiting, and hangs up.
+fn refuse(hub: &Hub, stream: &UnixStream) {
+    let reason = format!("{MOST_READERS} readers are connected; end one of them");
+    log::warn!("a reader of the control socket is refused: {reason}");
+    if let Err(error) = stream.try_write(hub.refusal(&reason).as_bytes()) {
+        log::debug!("the refused reader is not told: {error}");
     }
 }
 

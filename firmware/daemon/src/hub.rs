@@ -142,6 +142,11 @@ impl Hub {
         Report::new("status", fields).line(now())
     }
 
+    /// The line that a reader of the control socket gets who is not served.
+    pub fn refusal(&self, reason: &str) -> String {
+        Report::error("control", reason).line(now())
+    }
+
     fn legs(&self) -> MutexGuard<'_, BTreeMap<LegId, Entry>> {
         // A panic elsewhere leaves the map whole: it is changed in single steps.
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)

@@ -95,7 +95,8 @@ impl Switchboard {
             Err(reason) => return leg::refuse(&self.hub, id, &reason),
         };
         let down = Arc::new(Notify::new());
-        let task = tokio::spawn(leg::serve(Arc::clone(&self.hub), id.to_owned(), room, Arc::clone(&down)));
+        let task =
+            tokio::spawn(leg::supervise(Arc::clone(&self.hub), id.to_owned(), room, Arc::clone(&down)));
         self.legs.insert(id.to_owned(), Leg { down, task });
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 
 /// See the example in `--help`.
@@ -81,13 +81,27 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        let config: Self =
-            toml::from_str(&text).with_context(|| format!("configuration {}", path.display()))?;
+        let config =
+            parse(&text).map_err(|(line, message)| anyhow!("{}:{line}: {message}", path.display()))?;
         anyhow::ensure!(config.asr.workers != Some(0), "asr.workers must be at least 1");
         anyhow::ensure!(config.asr.threads != Some(0), "asr.threads must be at least 1");
         anyhow::ensure!(config.limits.connections > 0, "limits.connections must be at least 1");
         Ok(config)
     }
+}
+
+/// Where it is wrong: the line, and the key with what is wrong with it, in one line.
+fn parse(text: &str) -> Result<Config, (usize, String)> {
+    let fault = |key: &str, error: &toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let message: Vec<&str> = error.message().split_whitespace().collect();
+        (1 + text[..start].matches('\n').count(), format!("{key}{}", message.join(" ")))
+    };
+    let document = toml::Deserializer::parse(text).map_err(|error| fault("", &error))?;
+    serde_path_to_error::deserialize(document).map_err(|error| match error.path().to_string().as_str() {
+        "." => fault("", error.inner()),
+        key => fault(&format!("{key}: "), error.inner()),
+    })
 }
 
 #[cfg(test)]
@@ -104,8 +118,10 @@ mod tests {
     #[test]
     fn unknown_keys_are_named() {
         let said = refusal("models = \"/m\"\n[listen]\nwyomming = \"127.0.0.1:1\"\n");
-        assert!(said.contains("wyomming") && said.contains("line 3"), "{said}");
+        assert!(said.contains("wyomming") && said.contains("engines.toml:3: "), "{said}");
         assert!(refusal("prefix = \"/\"").contains("models"));
+        let wrong = refusal("models = \"/m\"\n[asr]\nworkers = \"two\"");
+        assert!(wrong.contains(":3: asr.workers: ") && !wrong.contains('\n'), "{wrong}");
         assert!(refusal("models = \"/m\"\n[asr]\nworkers = 0").contains("asr.workers"));
     }
 }

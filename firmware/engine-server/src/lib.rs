@@ -108,19 +108,35 @@ fn notify_ready() {
     }
 }
 
+/// A scratch directory's name, before the number of its process.
+const SCRATCH: &str = "dragoman-engines-";
+
 /// A directory of our own, removed with its owner.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn create() -> Result<Self> {
         let parent = std::env::var_os("RUNTIME_DIRECTORY").map_or_else(std::env::temp_dir, PathBuf::from);
-        let path = parent.join(format!("dragoman-engines-{}", std::process::id()));
+        sweep(&parent);
+        let path = parent.join(format!("{SCRATCH}{}", std::process::id()));
         remove(&path)?;
         // Others must not be able to replace what is run from here.
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))
+    }
+}
+
+/// Removes what killed servers of this user left in `parent`.
+fn sweep(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.parse::<u32>().ok());
+        let left_over = owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+        if left_over && let Err(error) = std::fs::remove_dir_all(entry.path()) {
+            log::debug!("{}: not removed: {error}", entry.path().display());
+        }
     }
 }
 

@@ -75,8 +75,8 @@ impl LanguagePair {
     }
 }
 
-/// What a caller is told before anything he says leaves the box; short, as he waits for its end. Languages without an entry hear the English text,
-/// which is still true if not understood.
+/// What a caller is told before anything he says leaves the box; short, as he waits for its end. Languages without an
+/// entry hear the English text, which is still true if not understood.
 pub fn announcement(language: Language) -> (&'static str, Language) {
     let text = match language.code() {
         "es" => "Una máquina traduce esta llamada.",

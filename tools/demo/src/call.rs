@@ -14,10 +14,6 @@ use softphone::{
 };
 
 const ROOM: &str = "700";
-/// A prompt of Asterisk, which its translators have put into Spanish too.
-const SENTENCE: &str = "conf-onlyperson";
-/// Their words; the engines' are compared with them and need not be the same.
-pub(crate) const REFERENCE: &str = "por el momento usted es la única persona en la conferencia";
 
 const ANSWER_AT_MOST: Duration = Duration::from_secs(10);
 /// After the announcement, and how long that may take.
@@ -37,8 +33,7 @@ pub(crate) struct RecordedCall {
 
 /// Calls, waits for the end of the announcement, speaks, and listens to the translation.
 pub(crate) fn with_recording(appliance: &Appliance, cache: &Cache) -> Result<RecordedCall> {
-    let utterance = speech::prompts(cache, "en")?.into_iter().find(|utterance| utterance.name == SENTENCE);
-    let utterance = utterance.with_context(|| format!("no recording {SENTENCE}: run `cargo xtask setup`"))?;
+    let utterance = speech::sentence(cache)?;
     let phone = start_phone(appliance)?;
     let audio = AudioOptions { record: true, ..AudioOptions::default() };
     let (mut call, connected) = connect(&phone, audio)?;

@@ -24,8 +24,8 @@ struct Cli {
     /// Leave it running afterwards, until Ctrl-C
     #[arg(long)]
     keep: bool,
-    /// Speak with this machine's sound card
-    #[arg(long)]
+    /// Speak, until Ctrl-C, with this machine's sound card
+    #[arg(long, conflicts_with_all = ["keep", "json"])]
     mic: bool,
     /// Print one JSON object as the last line
     #[arg(long)]

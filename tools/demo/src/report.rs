@@ -6,15 +6,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use lab::appliance::Appliance;
 use lab::cache::Cache;
+use lab::speech::SENTENCE_IN_SPANISH;
+use lab::transcribe::transcribe;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use serde_json::{Value, json};
 use softphone::{Clip, ScriptEnd};
 
-use crate::call::{REFERENCE, RecordedCall};
+use crate::call::RecordedCall;
 use crate::check::{Checks, Texts};
 use crate::waterfall;
-use lab::transcribe::transcribe;
 
 /// Silence before the reply that the second listener gets too.
 const LEAD_IN: Duration = Duration::from_millis(300);
@@ -57,7 +58,7 @@ impl Report {
         let texts = Texts {
             said: &said,
             transcript: &transcript,
-            reference: REFERENCE,
+            reference: SENTENCE_IN_SPANISH,
             translation: &translation,
             heard: &heard,
         };

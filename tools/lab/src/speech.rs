@@ -10,17 +10,40 @@ use crate::cache::Cache;
 
 const TESTDATA: &str = "pocketsphinx-testdata/usr/share/pocketsphinx/test/data";
 
-/// Prompts of Asterisk whose words are known: name, English, Spanish (by the same speaker, translated by people).
-const PROMPTS: [(&str, [(&str, &str); 2]); 2] = [
-    (
-        "conf-onlyperson",
-        [
-            ("en", "you are currently the only person in this conference"),
-            ("es", "por el momento usted es la única persona en la conferencia"),
-        ],
-    ),
-    ("queue-thankyou", [("en", "thank you for your patience"), ("es", "muchas gracias por su paciencia")]),
+/// A prompt of Asterisk that every first call says.
+const SENTENCE: Prompt = Prompt {
+    name: "conf-onlyperson",
+    english: "you are currently the only person in this conference",
+    spanish: "por el momento usted es la única persona en la conferencia",
+};
+
+const PROMPTS: [Prompt; 2] = [
+    SENTENCE,
+    Prompt {
+        name: "queue-thankyou",
+        english: "thank you for your patience",
+        spanish: "muchas gracias por su paciencia",
+    },
 ];
+
+/// A prompt of Asterisk whose words are known, by the same speaker in both languages, translated by people.
+struct Prompt {
+    name: &'static str,
+    english: &'static str,
+    spanish: &'static str,
+}
+
+/// [`sentence`] as its human translators have it; an engine need not choose the same words.
+pub const SENTENCE_IN_SPANISH: &str = SENTENCE.spanish;
+
+/// The English sentence that the demo and the call tests say.
+///
+/// # Errors
+/// When the set-up has not put it there.
+pub fn sentence(cache: &Cache) -> Result<Utterance> {
+    let spoken = prompts(cache, "en")?.into_iter().find(|utterance| utterance.name == SENTENCE.name);
+    spoken.with_context(|| format!("no recording {}: run `cargo xtask setup`", SENTENCE.name))
+}
 
 /// One recording, mono, and its transcript in lower case without punctuation.
 #[derive(Clone, Debug)]
@@ -55,16 +78,13 @@ pub fn prompts(cache: &Cache, language: &'static str) -> Result<Vec<Utterance>> 
     let dir =
         cache.speech().join(format!("asterisk-core-sounds-{language}-wav/usr/share/asterisk/sounds/{voice}"));
     anyhow::ensure!(dir.is_dir(), "no {}: run `cargo xtask setup`", dir.display());
-    let utterance = |(name, texts): &(&str, [(&str, &str); 2])| {
-        let text = texts.iter().find(|(of, _)| *of == language)?.1.to_owned();
-        Some(Utterance {
-            name: (*name).to_owned(),
-            language,
-            wav: dir.join(name).with_extension("wav"),
-            text,
-        })
+    let utterance = |prompt: &Prompt| Utterance {
+        name: prompt.name.to_owned(),
+        language,
+        wav: dir.join(prompt.name).with_extension("wav"),
+        text: if language == "es" { prompt.spanish } else { prompt.english }.to_owned(),
     };
-    Ok(PROMPTS.iter().filter_map(utterance).collect())
+    Ok(PROMPTS.iter().map(utterance).collect())
 }
 
 /// Reads lines like `<s> ten of clubs </s> (001)` for `001.wav`.

@@ -21,7 +21,7 @@ pub(crate) struct Report {
     playout: Run,
     instructions_per_frame: Option<Instructions>,
     floor: Floor,
-    /// The daemon's CPU a frame as a multiple of the floor's `woken_us`.
+    /// The daemon's CPU a frame as a multiple of the floor's: `gathered_us` at once, `woken_us` at the tick.
     above_floor: AboveFloor,
 }
 
@@ -119,7 +119,7 @@ impl Report {
         floor: Floor,
     ) -> Self {
         let above_floor = AboveFloor {
-            direct: direct.cpu_us_per_frame / floor.woken_us,
+            direct: direct.cpu_us_per_frame / floor.gathered_us,
             playout: playout.cpu_us_per_frame / floor.woken_us,
         };
         Self { legs, seconds, direct, playout, instructions_per_frame, floor, above_floor }
@@ -150,9 +150,10 @@ impl fmt::Display for Report {
             format!("{:.4}", b.cpu_percent_per_leg),
         )?;
         row("CPU a frame, µs", format!("{:.2}", a.cpu_us_per_frame), format!("{:.2}", b.cpu_us_per_frame))?;
-        let Floor { calls_us, woken_us } = self.floor;
+        let Floor { calls_us, woken_us, gathered_us } = self.floor;
         row("system calls alone, µs", format!("{calls_us:.2}"), format!("{calls_us:.2}"))?;
         row("with a wake-up each, µs", format!("{woken_us:.2}"), format!("{woken_us:.2}"))?;
+        row("gathered for 0.8 ms, µs", format!("{gathered_us:.2}"), String::new())?;
         if let Some(count) = self.instructions_per_frame {
             row("instructions a frame", format!("{:.0}", count.direct), format!("{:.0}", count.playout))?;
         }

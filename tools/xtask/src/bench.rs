@@ -14,6 +14,7 @@ use crate::build;
 #[derive(Subcommand)]
 pub(crate) enum Bench {
     /// The daemon's media thread through real FIFOs, without engines: round trip, lateness, losses, CPU, memory
+    #[command(disable_help_flag = true)]
     Media {
         /// Passed on: --legs N, --seconds S, --json, --no-callgrind
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -18,15 +18,27 @@ pub(crate) struct Args {
     /// Leave it running afterwards, until Ctrl-C, and say how a phone registers and dials
     #[arg(long)]
     keep: bool,
-    /// Speak with this machine's sound card instead of a recording
-    #[arg(long)]
+    /// Speak, until Ctrl-C, with this machine's sound card instead of a recording
+    #[arg(long, conflicts_with_all = ["keep", "json"])]
     mic: bool,
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
 }
 
+/// With `--json` the last line is an object whatever happens.
 pub(crate) fn run(args: &Args, cache: &Cache) -> Result<ExitCode> {
+    match prepare_and_hand_over(args, cache) {
+        Err(error) if args.json => {
+            eprintln!("error: {error:#}");
+            println!("{}", serde_json::json!({ "ok": false, "error": format!("{error:#}") }));
+            Ok(ExitCode::FAILURE)
+        }
+        outcome => outcome,
+    }
+}
+
+fn prepare_and_hand_over(args: &Args, cache: &Cache) -> Result<ExitCode> {
     setup::run(Profile::Demo, cache)?;
     build::packages(cache, &["dragomand", "dragoman-engines", "dragoman-demo"])?;
     build::driver(cache)?;

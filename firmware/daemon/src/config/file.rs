@@ -16,6 +16,7 @@ pub(super) struct File {
     pub(super) engines: EnginesTable,
     #[serde(default)]
     pub(super) media: MediaTable,
+    #[serde(default)]
     pub(super) room: Vec<RoomTable>,
 }
 

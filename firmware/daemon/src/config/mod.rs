@@ -100,7 +100,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 type Fault = (Option<Range<usize>>, String);
 
 fn parse(text: &str) -> Result<Config, Fault> {
-    let file: File = toml::from_str(text).map_err(|error| (error.span(), one_line(error.message())))?;
+    let file = tables(text)?;
     let engines = Engines {
         asr: wyoming("engines.asr", file.engines.asr)?,
         mt: http("engines.mt", file.engines.mt)?,
@@ -113,6 +113,16 @@ fn parse(text: &str) -> Result<Config, Fault> {
         engines,
         media,
         rooms: rooms(file.room)?,
+    })
+}
+
+fn tables(text: &str) -> Result<File, Fault> {
+    let fault =
+        |key: &str, error: &toml::de::Error| (error.span(), format!("{key}{}", one_line(error.message())));
+    let document = toml::Deserializer::parse(text).map_err(|error| fault("", &error))?;
+    serde_path_to_error::deserialize(document).map_err(|error| match error.path().to_string().as_str() {
+        "." => fault("", error.inner()),
+        key => fault(&format!("{key}: "), error.inner()),
     })
 }
 
@@ -145,6 +155,11 @@ fn priority(value: Option<Spanned<u8>>) -> Result<u8, Fault> {
 }
 
 fn rooms(tables: Vec<RoomTable>) -> Result<Vec<Room>, Fault> {
+    if tables.is_empty() {
+        let advice =
+            "room: there is none, so no call could be served; add a [[room]] with extension and kind";
+        return Err((None, advice.into()));
+    }
     let mut seen = HashSet::new();
     let mut rooms = Vec::new();
     for table in tables {
@@ -232,11 +247,20 @@ mod tests {
             ("\"791\"", "\"7-91\"", 17, "room.extension"),
             ("echo-direct", "ecco", 18, "echo-direct"),
             ("[media]", "[media", 9, ""),
+            ("cpu = 3", "cpu = \"three\"", 11, "media.cpu"),
         ];
         for (from, to, line, words) in cases {
             let (at, message) = fault(&GOOD.replace(from, to));
             assert_eq!(at, line, "{to}: {message}");
             assert!(message.contains(words), "{to}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_rooms_is_refused_with_advice() {
+        for text in ["", "room = []\n"] {
+            let (_, message) = fault(text);
+            assert!(message.contains("[[room]]"), "{message}");
         }
     }
 

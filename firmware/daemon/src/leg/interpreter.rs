@@ -7,7 +7,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use super::playback::{Next, Playback};
-use super::{keep_port, sounds};
+use super::{Listed, keep_port, sounds};
 use crate::clients::{Answer, AsrInput, Recogniser, SpeakJob, Speaker, Translator};
 use crate::config::Room;
 use crate::hub::{Hub, Inbox, now};
@@ -51,7 +51,7 @@ pub(super) async fn serve(
     let ends = hub.media.attach_room(port)?;
     let leg_id = ends.id;
     let (inbox, media_events) = Inbox::new();
-    hub.enter(leg_id, id, room, &ends.shared, &inbox);
+    let mut listed = Listed::enter(hub, leg_id, id, room, &ends.shared, &inbox);
     let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
     let mut leg = InterpreterLeg::new(hub, ends, languages, &answers_in);
     tokio::select! {
@@ -59,8 +59,7 @@ pub(super) async fn serve(
         () = keep_port(hub, leg_id, id, &inbox) => {}
         () = leg.run(&inbox, media_events, answers) => {}
     }
-    hub.media.detach(leg_id);
-    hub.leave(leg_id, &report::listening(leg.room.frames(), leg.room.discards()));
+    listed.session = report::listening(leg.room.frames(), leg.room.discards());
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::config::{Room, RoomKind};
 use crate::hub::{Hub, Inbox};
-use crate::media::Echo;
+use crate::media::{Echo, LegShared};
 use crate::ports::pipe::{PipeError, PipePort};
 use crate::report::Report;
 use crate::watcher::inspect;
@@ -22,8 +22,50 @@ use crate::watcher::inspect;
 /// Between attempts to open a port whose other side is not there.
 const REOPEN_EVERY: Duration = Duration::from_millis(100);
 
-/// Serves the pair of pipes `id` until `down` is notified.
-pub async fn serve(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
+/// Before a leg whose task failed is served anew.
+const SERVE_ANEW_AFTER: Duration = Duration::from_secs(1);
+
+/// A leg that others see and the media thread serves for as long as this lives: a task that panics leaves none behind.
+struct Listed<'a> {
+    hub: &'a Hub,
+    leg: LegId,
+    /// What the leg's session counted, if it had one.
+    session: Value,
+}
+
+impl<'a> Listed<'a> {
+    fn enter(
+        hub: &'a Hub,
+        leg: LegId,
+        id: &str,
+        room: &Room,
+        shared: &Arc<LegShared>,
+        inbox: &Inbox,
+    ) -> Self {
+        hub.enter(leg, id, room, shared, inbox);
+        Self { hub, leg, session: Value::Null }
+    }
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.hub.media.detach(self.leg);
+        self.hub.leave(self.leg, &self.session);
+    }
+}
+
+/// Serves the pair of pipes `id` until `down` is notified; anew where a fault of ours ended it, since the call stands.
+pub async fn supervise(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
+    loop {
+        let task = tokio::spawn(serve(Arc::clone(&hub), id.clone(), room.clone(), Arc::clone(&down)));
+        let Err(error) = task.await else { return };
+        log::error!("{id}: its task failed and is started anew: {error}");
+        hub.tell(&Report::error("leg", &format!("{id}: its task failed and is started anew")));
+        sleep(SERVE_ANEW_AFTER).await;
+    }
+}
+
+async fn serve(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
     let port = tokio::select! {
         () = down.notified() => return,
         port = first_open(&hub, &id) => port,
@@ -55,13 +97,11 @@ async fn serve_echo(
 ) -> Result<(), crate::media::Full> {
     let (leg, shared) = hub.media.attach_echo(port, echo)?;
     let (inbox, _nothing_is_played) = Inbox::new();
-    hub.enter(leg, id, room, &shared, &inbox);
+    let _listed = Listed::enter(hub, leg, id, room, &shared, &inbox);
     tokio::select! {
         () = down.notified() => {}
         () = keep_port(hub, leg, id, &inbox) => {}
     }
-    hub.media.detach(leg);
-    hub.leave(leg, &Value::Null);
     Ok(())
 }
 
@@ -97,5 +137,32 @@ async fn keep_port(hub: &Hub, leg: LegId, id: &str, inbox: &Inbox) {
                 Err(error) => log::debug!("leg {}: {error}", leg.0),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clients, config, media};
+
+    #[tokio::test]
+    async fn a_leg_whose_task_panics_is_taken_off_the_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dragomand.toml");
+        std::fs::write(&path, "[[room]]\nextension = \"790\"\nkind = \"echo\"\n").unwrap();
+        let config = config::load(&path).unwrap();
+        let room = config.rooms[0].clone();
+        let (media, _events) = media::start(&config.media).unwrap();
+        let hub = Arc::new(Hub::new(config, media, clients::http_client().unwrap()));
+        let shared = Arc::clone(&hub);
+        let task = tokio::spawn(async move {
+            let (inbox, _playback) = Inbox::new();
+            let _listed = Listed::enter(&shared, LegId(1), "790-1", &room, &Arc::default(), &inbox);
+            assert_eq!(shared.count(), 1);
+            panic!("a fault of ours");
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        assert_eq!(hub.count(), 0);
+        hub.media.stop();
     }
 }

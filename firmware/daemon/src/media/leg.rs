@@ -111,9 +111,10 @@ impl MediaLeg {
     ) -> bool {
         match self.port.read(buffer) {
             Transfer::Bytes(bytes) => {
-                let mut reframer = std::mem::take(&mut self.reframer);
-                reframer.push(&buffer[..bytes], |frame| self.capture(now, frame, outlet));
-                self.reframer = reframer;
+                let mut bytes = &buffer[..bytes];
+                while let Some(frame) = self.reframer.next_frame(&mut bytes) {
+                    self.capture(now, &frame, outlet);
+                }
                 true
             }
             Transfer::NotNow => true,

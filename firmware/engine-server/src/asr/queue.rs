@@ -1,10 +1,11 @@
 //! The order of passes: finals first, first come first served; partials only when nobody waits.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tokio::sync::oneshot;
 
 use super::whisper::{Heard, Language, Model, Worker};
@@ -210,7 +211,9 @@ fn work(mut worker: Worker, shared: &Shared, running: &Running) {
     let set_running = |ticket| *running.lock().unwrap_or_else(PoisonError::into_inner) = ticket;
     while let Some(job) = shared.take() {
         set_running(Some(job.ticket.clone()));
-        let result = worker.hear(&job.request);
+        // A pass starts from nothing, so a panic in one costs the worker no more than that pass.
+        let result = catch_unwind(AssertUnwindSafe(|| worker.hear(&job.request)))
+            .unwrap_or_else(|_| Err(anyhow!("the recogniser panicked in this pass")));
         set_running(None);
         let outcome = match result {
             Ok(heard) => Outcome::Heard(heard),

@@ -109,11 +109,6 @@ impl Stream {
         self.keys.press(keys);
     }
 
-    /// Whether the other side takes keys.
-    pub fn takes_keys(&self) -> bool {
-        self.agreed.dtmf.is_some()
-    }
-
     /// Whether no key is being sent.
     pub fn keys_idle(&self) -> bool {
         self.keys.is_idle()

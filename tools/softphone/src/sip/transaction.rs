@@ -173,11 +173,6 @@ impl ServerTransaction {
         }
     }
 
-    /// Whether a final answer has been given.
-    pub fn is_answered(&self) -> bool {
-        self.state != ServerState::Proceeding
-    }
-
     /// The bytes to send again when the same request comes once more.
     pub fn response(&self) -> Option<&[u8]> {
         self.response.as_deref().filter(|_| self.state != ServerState::Confirmed)

@@ -19,8 +19,8 @@ use rungs::Rung;
 /// The last line is `N passed, N failed`; the exit status says the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// One rung by its name (format, lints, licences, unit, component, scenario, process, driver, calls, …), or part of
-    /// a test's name
+    /// One rung (format, lints, licences, unit, component, scenario, process, engines, `daemon_engines`, driver,
+    /// softphone, calls), or part of a test's name
     filter: Option<String>,
     /// Only what needs no other process: format, lints, unit, scenario
     #[arg(long)]

@@ -65,6 +65,9 @@ impl Report {
         }
         let passed: u32 = self.0.iter().map(|outcome| outcome.passed).sum();
         let failed: u32 = self.0.iter().map(|outcome| outcome.failed).sum();
+        if passed + failed == 0 {
+            println!("No test has that name; `cargo xtask test --help` names the rungs.");
+        }
         println!("{passed} passed, {failed} failed");
         if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
