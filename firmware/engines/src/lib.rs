@@ -4,9 +4,18 @@
 //! received and sends what it is handed.
 //!
 //! - [`wyoming`]: speech recognition and speech synthesis over one byte stream.
+//! - [`asr`], [`mt`], [`tts`]: one file a provider.
+//! - [`websocket`], [`http`]: messages, handshakes and requests, as all providers have them.
 //! - [`mt::libretranslate`]: translation over HTTP, as request and response bodies.
 
 #![forbid(unsafe_code)]
 
+pub mod asr;
+mod failure;
+pub mod http;
 pub mod mt;
+pub mod tts;
+pub mod websocket;
 pub mod wyoming;
+
+pub use failure::{Failure, FailureKind};

@@ -1,0 +1,20 @@
+//! Servers that speak the protocols of paid speech and translation services, for tests, measurements and the demo.
+//!
+//! They are strict: what the vendor refuses is refused in the vendor's words, and counted in a [`Tally`]. They are
+//! faithful as far as the vendors' own clients work against them. What they say is heard, translated and spoken by the
+//! engines on the device ([`Voices::device`]), or scripted ([`Voices::scripted`]); when they say it follows [`Delays`],
+//! and what goes wrong follows a [`Script`] of [`Fault`]s.
+//!
+//! No word of this reaches a vendor: every server listens on loopback.
+
+mod delays;
+mod script;
+mod serve;
+mod tally;
+mod voices;
+
+pub use delays::{Delay, Delays};
+pub use script::{Fault, Script};
+pub use serve::{Emulator, World};
+pub use tally::{Counts, Tally};
+pub use voices::{Speech, Voices};

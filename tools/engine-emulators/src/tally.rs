@@ -1,0 +1,47 @@
+//! What an emulator saw, for tests to count.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// Counts of one emulator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// WebSockets that were opened, ever.
+    pub connections: u64,
+    /// WebSockets that are open now.
+    pub open: u64,
+    /// HTTP requests, and attempts to open a WebSocket.
+    pub requests: u64,
+    /// Those that were refused, scripted refusals included.
+    pub refused: u64,
+    /// Messages that keep a silent connection alive.
+    pub keep_alives: u64,
+    /// Milliseconds of audio that arrived.
+    pub audio_ms: u64,
+    /// What a client did that the vendor does not allow, in the words it was told.
+    pub violations: Vec<String>,
+}
+
+/// The counts of one emulator, shared with its connections.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<Counts>);
+
+impl Tally {
+    /// The counts now.
+    pub fn read(&self) -> Counts {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes them.
+    pub fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A client did what the vendor does not allow.
+    pub fn violation(&self, what: impl Into<String>) {
+        let what = what.into();
+        log::warn!("refused: {what}");
+        self.count(|counts| counts.violations.push(what));
+    }
+}
