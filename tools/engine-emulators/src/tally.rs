@@ -7,11 +7,11 @@ use serde::Serialize;
 /// Counts of one emulator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// WebSockets that were opened, ever.
+    /// Streaming connections that were opened, ever.
     pub connections: u64,
-    /// WebSockets that are open now.
+    /// Those that are open now.
     pub open: u64,
-    /// HTTP requests, and attempts to open a WebSocket.
+    /// Requests, and attempts to open a streaming connection.
     pub requests: u64,
     /// Those that were refused, scripted refusals included.
     pub refused: u64,
