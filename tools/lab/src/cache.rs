@@ -56,6 +56,11 @@ impl Cache {
         self.tools().join("bin/python")
     }
 
+    /// A Python with the vendors' own clients, pinned: `deepgram-sdk`, `deepl`, `elevenlabs`, `openai`.
+    pub fn vendor_python(&self) -> PathBuf {
+        self.tools().join("bin/vendor-python")
+    }
+
     /// The Python environment whose pip fetches things.
     pub(crate) fn venv(&self) -> PathBuf {
         self.root.join("venv")

@@ -9,6 +9,7 @@ mod python;
 mod speech;
 mod step;
 mod system;
+mod vendors;
 
 use anyhow::Result;
 
@@ -72,6 +73,7 @@ fn parts(profile: Profile) -> Vec<Box<dyn Part>> {
     }
     if profile == Profile::Test {
         parts.push(Box::new(python::TestPackages));
+        parts.push(Box::new(vendors::VendorPackages));
         parts.push(Box::new(cargo_deny::CargoDeny));
     }
     parts

@@ -73,7 +73,7 @@ impl Part for TestPackages {
         let site = cache.root().join("test-packages");
         let version = if version <= NEWEST {
             let python = cache.venv().join("bin/python");
-            write_script(cache, &format!("exec '{}' \"$@\"", python.display()), &site)?;
+            write_script(&cache.test_python(), &format!("exec '{}' \"$@\"", python.display()), &site)?;
             version
         } else {
             unpack_older(cache, &site)?;
@@ -87,11 +87,14 @@ fn names(between: &str) -> String {
     PACKAGES.map(|pinned| pinned.package).join(between)
 }
 
+fn requirements(packages: &[Pinned]) -> String {
+    packages.iter().map(Pinned::requirement).collect()
+}
+
 /// `pip install` of exactly these files.
-fn pip_install(cache: &Cache, packages: &[Pinned]) -> Result<Command> {
+pub(super) fn pip_install(cache: &Cache, locked: &str) -> Result<Command> {
     let requirements = cache.root().join("requirements.txt");
-    let text: String = packages.iter().map(Pinned::requirement).collect();
-    fs::write(&requirements, text).with_context(|| format!("cannot write {}", requirements.display()))?;
+    fs::write(&requirements, locked).with_context(|| format!("cannot write {}", requirements.display()))?;
     let mut command = pip(cache);
     command.args(["install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r"]);
     command.arg(requirements);
@@ -104,7 +107,7 @@ fn stamp() -> String {
 
 fn install_packages(cache: &Cache, site: &Path, (major, minor): (u32, u32)) -> Result<()> {
     let progress = Progress::start(format!("Installing {}", names(", ")));
-    let mut command = pip_install(cache, &PACKAGES)?;
+    let mut command = pip_install(cache, &requirements(&PACKAGES))?;
     command.args(["--upgrade", "--python-version", &format!("{major}.{minor}"), "--target"]).arg(site);
     step::output(&mut command)?;
     step::output(Command::new(cache.test_python()).args(["-c", "import pjsua2, wyoming; pjsua2.Endpoint"]))
@@ -131,15 +134,15 @@ fn unpack_older(cache: &Cache, site: &Path) -> Result<()> {
         "PYTHONHOME='{tree}/usr' exec '{loader}' --library-path '{tree}/lib/{multiarch}:{tree}/usr/lib/{multiarch}' \
          --argv0 {package} '{tree}/usr/bin/{package}' \"$@\""
     );
-    write_script(cache, &run, site)
+    write_script(&cache.test_python(), &run, site)
 }
 
-fn write_script(cache: &Cache, run: &str, site: &Path) -> Result<()> {
-    let path = cache.test_python();
+/// A script at `path` that does `run` with the packages in `site`.
+pub(super) fn write_script(path: &Path, run: &str, site: &Path) -> Result<()> {
     let text = format!("#!/bin/sh\nexport PYTHONPATH='{}'\n{run}\n", site.display());
-    fs::create_dir_all(path.parent().unwrap_or(cache.root()))?;
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    fs::create_dir_all(path.parent().context("a script without a directory")?)?;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
@@ -160,7 +163,7 @@ pub(super) fn make_venv(cache: &Cache) -> Result<()> {
     }
     let progress = Progress::start("Making a Python environment");
     step::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(cache.venv()))?;
-    step::output(&mut pip_install(cache, &[PIP])?)?;
+    step::output(&mut pip_install(cache, &requirements(&[PIP]))?)?;
     cache.set_stamp(VENV_STAMP, PIP.package)?;
     progress.finish();
     Ok(())
