@@ -80,6 +80,18 @@ impl Failure {
         let retry_after = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
         Self { retry_after, ..Self::new(kind, format!("HTTP status {status}")) }
     }
+
+    /// Adds the service's own words to a refused request; those about a key may repeat a part of it and are left out.
+    #[must_use]
+    pub(crate) fn in_words(self, words: Option<impl AsRef<str>>) -> Self {
+        match words {
+            Some(words) if self.kind == FailureKind::Refused => {
+                let detail = format!("{}: {}", self.detail, words.as_ref());
+                Self { retry_after: self.retry_after, ..Self::new(self.kind, detail) }
+            }
+            _ => self,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -105,6 +117,13 @@ mod tests {
             (FailureKind::RateLimited, Some(Duration::from_secs(7)))
         );
         assert_eq!(Failure::of_status(429, Some("Wed, 21 Oct 2026 07:28:00 GMT")).retry_after, None);
+    }
+
+    #[test]
+    fn words_about_a_key_are_left_out() {
+        let said = |status| Failure::of_status(status, None).in_words(Some("key sk-12 is wrong")).detail;
+        assert_eq!(said(401), "HTTP status 401");
+        assert_eq!(said(400), "HTTP status 400: key sk-12 is wrong");
     }
 
     #[test]

@@ -1,3 +1,4 @@
 //! Machine translation, one file a provider.
 
+pub mod deepl;
 pub mod libretranslate;

@@ -1,5 +1,10 @@
 //! Speech synthesis, one file a provider.
 
+pub mod elevenlabs;
+pub mod openai_speech;
+pub mod pcm;
+pub mod xtts;
+
 /// What a synthesiser says on a WebSocket.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Spoken {
