@@ -56,6 +56,7 @@ mod hearing;
 mod interpreter;
 mod language;
 mod message;
+pub mod recovery;
 mod segment;
 mod speaking;
 mod transcript;
