@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod asr;
+mod deepgram;
 mod failure;
 pub mod http;
 pub mod mt;

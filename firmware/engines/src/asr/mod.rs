@@ -4,6 +4,10 @@
 //! Times count from the beginning of the leg's audio, whatever connection it went through: a stream is told how much
 //! audio went before it.
 
+mod axis;
+pub mod deepgram_flux;
+pub mod deepgram_listen;
+
 use std::time::Duration;
 
 /// A word, and when it was said.

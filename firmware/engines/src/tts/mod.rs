@@ -1,5 +1,6 @@
 //! Speech synthesis, one file a provider.
 
+pub mod deepgram_aura;
 pub mod elevenlabs;
 pub mod openai_speech;
 pub mod pcm;
