@@ -102,7 +102,7 @@ fn silence_that_opens_a_stream_moves_no_word() {
     let Some(Message::Binary(first)) = stream.keep_alive() else { panic!("audio comes first") };
     assert_eq!(first.len(), 640);
     assert_eq!(stream.keep_alive(), Some(Message::Text(r#"{"type":"KeepAlive"}"#.into())));
-    stream.audio(&[0; 16_000]);
+    stream.audio(&vec![0; 16_000]);
     let heard = stream.receive(&results(0.02, 1.0, "one", &is_final())).unwrap();
     let Heard::Segment { words, until, .. } = &heard[0] else { panic!("{heard:?}") };
     assert_eq!((words[0].start, *until), (MS(500), MS(1_500)));
@@ -119,7 +119,7 @@ fn finishing_ends_with_the_answer_to_it() {
     assert_eq!(last.last(), Some(&Heard::Finished));
     assert_eq!(stream.receive(&results(1.0, 1.0, "two", &flags)).unwrap(), []);
     assert_eq!(stream.finish(), None);
-    stream.audio(&[0; 16_000]);
+    stream.audio(&vec![0; 16_000]);
     assert!(stream.finish().is_some());
     assert_eq!(stream.receive(&results(1.0, 1.0, "two", &flags)).unwrap(), []);
     assert_eq!(stream.dropped(), 2);
