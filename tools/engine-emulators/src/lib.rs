@@ -7,11 +7,16 @@
 //!
 //! No word of this reaches a vendor: every server listens on loopback.
 
+pub mod deepl;
 mod delays;
+mod http;
+mod language;
+pub mod openai_speech;
 mod script;
 mod serve;
 mod tally;
 mod voices;
+pub mod xtts;
 
 pub use delays::{Delay, Delays};
 pub use script::{Fault, Script};

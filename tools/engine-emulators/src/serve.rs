@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use tokio::net::TcpListener;
+use axum::serve::Listener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::http::Connection;
 use crate::{Delay, Delays, Script, Tally, Voices};
 
 /// What the connections of one emulator share.
@@ -68,11 +70,33 @@ impl Emulator {
             .with_context(|| format!("cannot listen on {wanted}: is it in use?"))?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            let service = router.into_make_service_with_connect_info::<Connection>();
+            if let Err(error) = axum::serve(Prompt(listener), service).await {
                 log::error!("{address} is no longer served: {error}");
             }
         });
         Ok(Self { address, world, task })
+    }
+}
+
+/// Its connections send small messages at once: one that waits for the other's acknowledgement would be measured as
+/// a service's delay.
+pub(crate) struct Prompt(TcpListener);
+
+impl Listener for Prompt {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let accepted = Listener::accept(&mut self.0).await;
+        if let Err(error) = accepted.0.set_nodelay(true) {
+            log::warn!("a connection may be late: {error}");
+        }
+        accepted
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
     }
 }
 

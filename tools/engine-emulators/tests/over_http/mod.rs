@@ -1,0 +1,20 @@
+//! A client that makes the requests of the crate `engines`.
+
+use engines::http::Request;
+use reqwest::{Client, Response};
+
+/// Keeps its connections.
+pub(crate) fn client() -> Client {
+    Client::builder().no_proxy().build().expect("a client")
+}
+
+pub(crate) async fn send(client: &Client, request: Request) -> Response {
+    let mut builder = match request.method {
+        "GET" => client.get(&request.url),
+        _ => client.post(&request.url),
+    };
+    for (name, value) in &request.headers {
+        builder = builder.header(*name, value);
+    }
+    builder.body(request.body).send().await.expect("an answer")
+}
