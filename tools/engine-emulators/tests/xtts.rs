@@ -56,9 +56,9 @@ async fn post(emulator: &Emulator, body: &Value) -> (u16, Value) {
 #[tokio::test]
 async fn a_cloned_voice_speaks() {
     let emulator = emulator().await;
-    let speaker = cloned(&emulator, &[7; 16_000]).await;
-    assert_eq!(speaker, cloned(&emulator, &[7; 16_000]).await);
-    assert_ne!(speaker, cloned(&emulator, &[8; 16_000]).await);
+    let speaker = cloned(&emulator, &vec![7; 16_000]).await;
+    assert_eq!(speaker, cloned(&emulator, &vec![7; 16_000]).await);
+    assert_ne!(speaker, cloned(&emulator, &vec![8; 16_000]).await);
     let pieces = AtomicUsize::new(0);
     let speech = speak(&emulator, &speaker, &pieces).await.unwrap();
     assert_eq!(speech.len(), 10 * BYTES_A_CHARACTER);
