@@ -9,6 +9,7 @@
 
 pub mod deepl;
 mod delays;
+pub mod elevenlabs;
 mod http;
 mod language;
 pub mod openai_speech;
