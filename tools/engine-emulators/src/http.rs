@@ -158,15 +158,18 @@ pub(crate) fn spoken<K: Send + 'static>(
     let mut pieces: Vec<_> = (0..end).step_by(piece).map(|at| Ok(at..(at + piece).min(end))).collect();
     pieces.extend(cut.map(|_| Err(io::ErrorKind::ConnectionReset)));
     let speech = Bytes::from(speech);
-    let samples = stream::unfold((pieces.into_iter(), begin, kept), move |(mut pieces, due, kept)| {
-        let speech = speech.clone();
-        async move {
-            let next = pieces.next()?;
-            sleep_until(due).await;
-            let next = next.map(|piece| speech.slice(piece)).map_err(io::Error::from);
-            Some((next, (pieces, due + PACE, kept)))
-        }
-    });
+    let samples = stream::unfold(
+        (pieces.into_iter(), begin.max(Instant::now()), kept),
+        move |(mut pieces, due, kept)| {
+            let speech = speech.clone();
+            async move {
+                let next = pieces.next()?;
+                sleep_until(due).await;
+                let next = next.map(|piece| speech.slice(piece)).map_err(io::Error::from);
+                Some((next, (pieces, due + PACE, kept)))
+            }
+        },
+    );
     let head = (!head.is_empty()).then(|| Ok(Bytes::from_static(head)));
     Body::from_stream(stream::iter(head).chain(samples))
 }

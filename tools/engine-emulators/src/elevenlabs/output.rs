@@ -72,7 +72,7 @@ impl<'a> Output<'a> {
             return Ok(std::ops::ControlFlow::Continue(()));
         }
         let world = &self.connection.world;
-        let mut due = asked + world.draw(world.delays.tts) + self.late();
+        let due = asked + world.draw(world.delays.tts) + self.late();
         let language = self.connection.asked.language_code.as_deref().unwrap_or_else(|| guess(text));
         let speech = match world.voices.speak(text.trim(), language).await {
             Ok(speech) => speech.at(self.rate).to_bytes(),
@@ -82,6 +82,7 @@ impl<'a> Output<'a> {
                 return Ok(std::ops::ControlFlow::Break(()));
             }
         };
+        let mut due = due.max(Instant::now());
         sleep_until(due).await;
         self.begin().await?;
         for piece in speech.chunks(bytes_in(PIECE, self.rate)) {
