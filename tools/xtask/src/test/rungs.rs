@@ -74,6 +74,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
             "driver" => "the channel driver in a real Asterisk",
             "softphone" => "our phone against a real Asterisk",
             "calls" => "whole calls by callers that nobody here wrote",
+            "vendors" => "the vendors' own clients against our emulators",
             _ => "further tests with real processes",
         };
         let tests = tests(cache, &["-p", LADDER, "--test", &target], !quick);

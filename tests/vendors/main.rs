@@ -1,0 +1,8 @@
+//! The vendors' own Python clients against our emulators: what they accept of each other, a real service would too.
+//!
+//! Needs what the set-up of `cargo xtask test` brings: the vendors' packages.
+
+mod client;
+mod deepl;
+mod elevenlabs;
+mod openai;
