@@ -1,6 +1,7 @@
 """The `elevenlabs` package's own client against a server. Prints one JSON object.
 
-ADDRESS KEY VOICE MODEL TEXT...    speaks the texts as they come: how many bytes in how many pieces, or the error
+ADDRESS KEY VOICE MODEL PATH TEXT...    speaks the texts as they come, raw samples into PATH: how many bytes in how many
+                                        pieces, or the error
 """
 
 import json
@@ -11,7 +12,7 @@ from elevenlabs.core.api_error import ApiError
 from elevenlabs.types import VoiceSettings
 
 
-def main(address, key, voice, model, *texts):
+def main(address, key, voice, model, path, *texts):
     client = ElevenLabs(api_key=key, base_url=f"http://{address}").text_to_speech
     # It asks for TLS whatever the base is; nothing else of it is touched.
     client._ws_base_url = f"ws://{address}"
@@ -24,6 +25,8 @@ def main(address, key, voice, model, *texts):
     )
     try:
         pieces = list(audio)
+        with open(path, "wb") as file:
+            file.writelines(pieces)
         print(json.dumps({"bytes": sum(map(len, pieces)), "pieces": len(pieces)}))
     except ApiError as error:
         # It tells the server's message, or the reason of the close, whichever it meets first.

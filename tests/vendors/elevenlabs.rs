@@ -20,7 +20,7 @@ async fn emulator() -> Emulator {
 
 async fn run(emulator: &Emulator, key: &str, voice: &str) -> Value {
     let texts = ["Where is the station? ", "I must ", "be there at nine."];
-    let arguments: Vec<&str> = [voice, MODEL].into_iter().chain(texts).collect();
+    let arguments: Vec<&str> = [voice, MODEL, "/dev/null"].into_iter().chain(texts).collect();
     client::run("elevenlabs_client.py", emulator, key, &arguments).await
 }
 

@@ -1,8 +1,9 @@
 //! The vendors' own Python clients against our emulators: what they accept of each other, a real service would too.
 //!
-//! Needs what the set-up of `cargo xtask test` brings: the vendors' packages.
+//! Needs what the set-up of `cargo xtask test` brings: the vendors' packages, and models, Apertium and Pico.
 
 mod client;
 mod deepl;
+mod device;
 mod elevenlabs;
 mod openai;

@@ -20,7 +20,7 @@ async fn emulator() -> Emulator {
 
 /// `retries` is how often the client tries again by itself.
 async fn run(emulator: &Emulator, key: &str, voice: &str, retries: &str) -> Value {
-    client::run("openai_client.py", emulator, key, &[retries, "tts-1", voice, TEXT]).await
+    client::run("openai_client.py", emulator, key, &[retries, "tts-1", voice, "/dev/null", TEXT]).await
 }
 
 #[tokio::test]
