@@ -7,6 +7,7 @@
 //!
 //! No word of this reaches a vendor: every server listens on loopback.
 
+pub mod deepgram;
 pub mod deepl;
 mod delays;
 pub mod elevenlabs;
@@ -21,6 +22,6 @@ pub mod xtts;
 
 pub use delays::{Delay, Delays};
 pub use script::{Fault, Script};
-pub use serve::{Emulator, World};
+pub use serve::{Emulator, OpenConnection, World};
 pub use tally::{Counts, Tally};
 pub use voices::{Speech, Voices};

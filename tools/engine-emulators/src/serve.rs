@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::Connection;
@@ -27,6 +28,7 @@ pub struct World {
     /// What was seen.
     pub tally: Tally,
     random: Mutex<fastrand::Rng>,
+    ended: watch::Sender<()>,
 }
 
 impl World {
@@ -39,12 +41,44 @@ impl World {
             script: Script::default(),
             tally: Tally::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            ended: watch::Sender::new(()),
         }
     }
 
     /// Draws one of [`World::delays`].
     pub fn draw(&self, delay: Delay) -> Duration {
         delay.draw(&mut self.random.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A streaming connection begins.
+    pub fn connect(self: &Arc<Self>) -> OpenConnection {
+        self.tally.count(|counts| {
+            counts.connections += 1;
+            counts.open += 1;
+        });
+        OpenConnection { world: Arc::clone(self), ended: self.ended.subscribe() }
+    }
+}
+
+/// A streaming connection, counted as open until dropped.
+#[derive(Debug)]
+pub struct OpenConnection {
+    /// What it shares with the others.
+    pub world: Arc<World>,
+    ended: watch::Receiver<()>,
+}
+
+impl OpenConnection {
+    /// Comes when the emulator is dropped: an upgraded connection is no part of the server and must end itself.
+    pub async fn ended(&mut self) {
+        // Fails when the world is gone, and it is ours.
+        self.ended.changed().await.unwrap_or_default();
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.world.tally.count(|counts| counts.open -= 1);
     }
 }
 
@@ -103,5 +137,6 @@ impl Listener for Prompt {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.task.abort();
+        self.world.ended.send_replace(());
     }
 }

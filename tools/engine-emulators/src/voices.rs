@@ -93,11 +93,28 @@ impl Voices {
     /// # Errors
     /// When the engine server does not answer.
     pub async fn hear(&self, samples: &[i16], language: Option<&str>) -> Result<String> {
+        let (text, _) = self.hear_among(samples, language.as_slice()).await?;
+        Ok(text)
+    }
+
+    /// The same, in one of `languages`, and in which of them where that can be told.
+    ///
+    /// # Errors
+    /// When the engine server does not answer.
+    pub async fn hear_among(&self, samples: &[i16], languages: &[&str]) -> Result<(String, Option<String>)> {
         match self {
-            Self::Device { speech, .. } => hear_on_device(*speech, samples, language).await,
+            Self::Device { speech, .. } => hear_on_device(*speech, samples, languages).await,
             Self::Scripted { heard, .. } => {
-                Ok(heard.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or_default())
+                let text = heard.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                Ok((text.unwrap_or_default(), None))
             }
+        }
+    }
+
+    /// A scripted utterance is heard again, before all others: its speaker was cut off.
+    pub fn put_back(&self, text: &str) {
+        if let Self::Scripted { heard, .. } = self {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push_front(text.to_owned());
         }
     }
 
@@ -137,9 +154,17 @@ fn tone(characters: usize) -> Speech {
     Speech { rate, samples: (0..count).map(sample).collect() }
 }
 
-async fn hear_on_device(server: SocketAddr, samples: &[i16], language: Option<&str>) -> Result<String> {
+async fn hear_on_device(
+    server: SocketAddr,
+    samples: &[i16],
+    languages: &[&str],
+) -> Result<(String, Option<String>)> {
     let format = AudioFormat::SLIN16;
-    let transcribe = Transcribe { language: language.map(str::to_owned), ..Transcribe::default() };
+    let transcribe = match languages {
+        [] => Transcribe::default(),
+        [one] => Transcribe { language: Some((*one).to_owned()), ..Transcribe::default() },
+        several => Transcribe::among(several),
+    };
     let audio = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let request = [
         transcribe.into(),
@@ -147,16 +172,16 @@ async fn hear_on_device(server: SocketAddr, samples: &[i16], language: Option<&s
         AudioChunk { format, timestamp: None, audio }.into(),
         AudioStop::default().into(),
     ];
-    let mut text = String::new();
+    let mut heard = (String::new(), None);
     exchange(server, request, |message| match message {
         Message::Transcript(transcript) => {
-            text = transcript.text;
+            heard = (transcript.text.trim().to_owned(), transcript.language);
             true
         }
         _ => false,
     })
     .await?;
-    Ok(text.trim().to_owned())
+    Ok(heard)
 }
 
 async fn speak_on_device(server: SocketAddr, text: &str, language: &str) -> Result<Speech> {

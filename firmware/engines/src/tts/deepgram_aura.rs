@@ -81,13 +81,26 @@ enum Told {
     Other,
 }
 
-/// The specification names these fields in one way, the service in the other.
+/// The specification names these fields in one way, the service was seen to do it in the other.
 #[derive(Deserialize)]
 struct Fault {
-    #[serde(default, alias = "warn_code", alias = "err_code")]
-    code: String,
-    #[serde(default, alias = "warn_msg", alias = "err_msg")]
-    description: String,
+    #[serde(alias = "err_code")]
+    code: Option<String>,
+    #[serde(alias = "err_msg")]
+    description: Option<String>,
+    warn_code: Option<String>,
+    warn_msg: Option<String>,
+}
+
+impl Fault {
+    fn code(&self) -> &str {
+        self.code.as_deref().or(self.warn_code.as_deref()).unwrap_or_default()
+    }
+
+    fn detail(&self) -> String {
+        let description = self.description.as_deref().or(self.warn_msg.as_deref());
+        format!("Deepgram: {} {}", self.code(), description.unwrap_or_default())
+    }
 }
 
 impl Stream {
@@ -156,9 +169,7 @@ impl Stream {
             Told::Flushed {} => Ok(self.flushed()),
             Told::Cleared {} => Ok(self.cleared()),
             Told::Warning(fault) => self.warned(&fault),
-            Told::Error(Fault { code, description }) => {
-                Err(Failure::new(FailureKind::Refused, format!("Deepgram: {code} {description}")))
-            }
+            Told::Error(fault) => Err(Failure::new(FailureKind::Refused, fault.detail())),
             Told::Other => Ok(Vec::new()),
         }
     }
@@ -202,14 +213,13 @@ impl Stream {
         vec![Spoken::Cleared]
     }
 
-    fn warned(&mut self, Fault { code, description }: &Fault) -> Result<Vec<Spoken>, Failure> {
-        let warning = format!("Deepgram: {code} {description}");
-        if code == "EXCESSIVE_FLUSH" {
+    fn warned(&mut self, fault: &Fault) -> Result<Vec<Spoken>, Failure> {
+        if fault.code() == "EXCESSIVE_FLUSH" {
             // That flush is never answered.
             self.flushes = self.flushes.saturating_sub(1);
-            return Err(Failure::new(FailureKind::RateLimited, warning));
+            return Err(Failure::new(FailureKind::RateLimited, fault.detail()));
         }
-        Ok(vec![Spoken::Warning(warning)])
+        Ok(vec![Spoken::Warning(fault.detail())])
     }
 }
 
