@@ -51,7 +51,8 @@ impl Challenge {
     /// Reads a header value. `None` when it is no digest challenge that this phone can answer.
     pub fn parse(value: &str) -> Option<Self> {
         let (scheme, rest) = value.trim().split_once(char::is_whitespace)?;
-        if !scheme.eq_ignore_ascii_case("digest") {
+        // Its parts are repeated in our answer, where a line end would begin another header.
+        if value.trim().contains(char::is_control) || !scheme.eq_ignore_ascii_case("digest") {
             return None;
         }
         let params = parameters(rest);
