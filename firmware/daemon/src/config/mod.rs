@@ -91,9 +91,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         ConfigError(format!("{}: {error}; name a readable file with --config", path.display()))
     })?;
-    parse(&text).map_err(|(span, message)| {
+    read(path, &text)
+}
+
+/// Checks the `text` of the file at `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    parse(text).map_err(|(span, message)| {
         let line = span.map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        ConfigError(format!("{}:{line}: {message}", path.display()))
+        ConfigError(format!("{}:{line}: {}", path.display(), one_line(&message)))
     })
 }
 
@@ -117,8 +125,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
 }
 
 fn tables(text: &str) -> Result<File, Fault> {
-    let fault =
-        |key: &str, error: &toml::de::Error| (error.span(), format!("{key}{}", one_line(error.message())));
+    let fault = |key: &str, error: &toml::de::Error| (error.span(), format!("{key}{}", error.message()));
     let document = toml::Deserializer::parse(text).map_err(|error| fault("", &error))?;
     serde_path_to_error::deserialize(document).map_err(|error| match error.path().to_string().as_str() {
         "." => fault("", error.inner()),
@@ -126,8 +133,10 @@ fn tables(text: &str) -> Result<File, Fault> {
     })
 }
 
+/// Keys may hold anything, line ends too.
 fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = message.split(|c: char| c.is_whitespace() || c.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn wyoming(key: &str, value: Option<Spanned<String>>) -> Result<Endpoint, Fault> {
@@ -248,6 +257,7 @@ mod tests {
             ("echo-direct", "ecco", 18, "echo-direct"),
             ("[media]", "[media", 9, ""),
             ("cpu = 3", "cpu = \"three\"", 11, "media.cpu"),
+            ("cpu = 3", "\"c\\np\\u001bu\" = 3", 11, "media.c p u"),
         ];
         for (from, to, line, words) in cases {
             let (at, message) = fault(&GOOD.replace(from, to));
