@@ -49,7 +49,8 @@ pub(crate) fn workspace() -> PathBuf {
     here.ancestors().nth(2).map(PathBuf::from).unwrap_or(here)
 }
 
-fn succeed(command: &mut Command, what: &str) -> Result<()> {
+/// Runs `what` to a good end.
+pub(crate) fn succeed(command: &mut Command, what: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run cargo for {what}"))?;
     lab::interrupt::check()?;
     if !status.success() {

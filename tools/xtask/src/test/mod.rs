@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the ladder, each rung without the next.
 
+mod fuzz;
 mod report;
 mod run;
 mod rungs;
@@ -20,7 +21,7 @@ use rungs::Rung;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// One rung (format, lints, licences, unit, component, scenario, process, engines, `daemon_engines`, driver,
-    /// softphone, calls), or part of a test's name
+    /// softphone, calls, fuzz), or part of a test's name
     filter: Option<String>,
     /// Only what needs no other process: format, lints, unit, scenario
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! Running a rung's commands and counting their tests.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +13,7 @@ use lab::cache::Cache;
 use lab::process::wrapped;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::fuzz;
 use super::report::{Outcome, parse_result};
 use super::rungs::{Rung, Step};
 use crate::isolation::Isolation;
@@ -27,6 +29,7 @@ pub(super) fn rung(rung: &Rung, cache: &Cache, isolation: &Isolation) -> Result<
         let go_on = match step {
             Step::Check(command) => check(command, &mut outcome)?,
             Step::Build(build) => built(*build, cache, &mut outcome)?,
+            Step::Fuzz { target } => fuzz(target, &mut outcome)?,
             Step::Tests { command, exclusive, filter } => {
                 tests(command, *exclusive, filter.as_deref(), isolation, &mut outcome)?
             }
@@ -44,6 +47,20 @@ fn check(command: &Command, outcome: &mut Outcome) -> Result<bool> {
     let passed = supervised(wrapped(&[], command), |_| {})?.success();
     outcome.count(passed);
     Ok(passed)
+}
+
+/// What libFuzzer says is shown only where the target broke.
+fn fuzz(target: &str, outcome: &mut Outcome) -> Result<bool> {
+    let log = fuzz::log(target)?;
+    let mut command = wrapped(&[], &fuzz::command(target)?);
+    command.stderr(File::create(&log).with_context(|| format!("cannot create {}", log.display()))?);
+    let passed = supervised(command, |_| {})?.success();
+    outcome.count(passed);
+    println!("fuzz {target} ... {}", if passed { "ok" } else { "BROKE" });
+    if !passed {
+        println!("{}\n{}", fs::read_to_string(&log).unwrap_or_default(), fuzz::advice(target));
+    }
+    Ok(true)
 }
 
 fn built(build: fn(&Cache) -> Result<()>, cache: &Cache, outcome: &mut Outcome) -> Result<bool> {

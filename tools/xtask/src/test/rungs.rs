@@ -27,6 +27,8 @@ pub(super) enum Step {
     Check(Command),
     /// Builds what tests start.
     Build(fn(&Cache) -> Result<()>),
+    /// A parser under libFuzzer; counts as one test.
+    Fuzz { target: String },
     /// `cargo test`, whose tests are counted.
     Tests {
         command: Command,
@@ -63,6 +65,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
         rung("licences", "cargo deny: licences, bans, sources", false, vec![licences(cache)]),
         rung("unit", "what one module promises", true, unit(cache)),
         rung("component", "what one program promises", false, built(component(cache))),
+        rung("fuzz", "every parser of foreign bytes, fed with anything", false, super::fuzz::steps()?),
     ];
     for target in ladder_targets(cache)? {
         let quick = target == "scenario";

@@ -1,0 +1,44 @@
+//! The parsers of foreign bytes as functions of one input each. None may panic, whatever the bytes.
+//!
+//! `cargo xtask test fuzz` runs each for a few seconds under libFuzzer, from the inputs in `seeds/`; what it found
+//! before is there, too. `cargo run -p dragoman-fuzz --bin replay -- TARGET FILE…` runs one on inputs.
+
+mod config;
+mod pieces;
+mod pipe;
+mod providers;
+mod softphone;
+mod wyoming;
+
+/// A parser.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name on command lines, and its folder in `seeds/`.
+    pub name: &'static str,
+    /// Feeds it; whether it understood any of that.
+    pub run: fn(&[u8]) -> bool,
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "config", run: config::file },
+    Target { name: "deepgram_aura", run: providers::deepgram_aura },
+    Target { name: "deepgram_flux", run: providers::deepgram_flux },
+    Target { name: "deepgram_listen", run: providers::deepgram_listen },
+    Target { name: "deepl", run: providers::deepl },
+    Target { name: "digest", run: softphone::digest },
+    Target { name: "elevenlabs", run: providers::elevenlabs },
+    Target { name: "libretranslate", run: providers::libretranslate },
+    Target { name: "openai_speech", run: providers::openai_speech },
+    Target { name: "pipe", run: pipe::frames },
+    Target { name: "rtp", run: softphone::rtp },
+    Target { name: "sdp", run: softphone::sdp },
+    Target { name: "sip", run: softphone::sip },
+    Target { name: "wyoming", run: wyoming::events },
+    Target { name: "xtts", run: providers::xtts },
+];
+
+/// The target of that name.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().copied().find(|target| target.name == name)
+}

@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use engines::Failure;
+use engines::asr::{Heard, deepgram_flux, deepgram_listen};
+use engines::mt::{deepl, libretranslate};
+use engines::tts::{deepgram_aura, elevenlabs, openai_speech, xtts};
+
+use crate::pieces::{cut, http, messages};
+
+/// A refusal stays one short line, whatever the service said.
+fn check(failure: &Failure) {
+    assert!(failure.detail.chars().count() <= 200 && !failure.detail.contains('\n'), "{failure:?}");
+}
+
+pub(crate) fn libretranslate(input: &[u8]) -> bool {
+    let Some((status, _, body)) = http(input) else { return false };
+    libretranslate::read_answer(status, body).is_ok()
+}
+
+pub(crate) fn deepl(input: &[u8]) -> bool {
+    let Some((status, retry_after, body)) = http(input) else { return false };
+    let results = [1, 2].map(|texts| deepl::read_answer(status, retry_after, body, texts));
+    results.iter().filter_map(|result| result.as_ref().err()).for_each(check);
+    results.iter().any(Result::is_ok) || status != 200
+}
+
+pub(crate) fn openai_speech(input: &[u8]) -> bool {
+    let Some((status, retry_after, body)) = http(input) else { return false };
+    let failure = openai_speech::refused(status, retry_after, body);
+    check(&failure);
+    // The vendor's reason was found.
+    failure != Failure::of_status(status, retry_after)
+}
+
+/// The server's JSON answers, and the WAV file that it streams.
+pub(crate) fn xtts(input: &[u8]) -> bool {
+    let Some((status, _, body)) = http(input) else { return false };
+    let speaker = xtts::read_speaker(status, body);
+    let studio = xtts::read_studio_speakers(status, body);
+    let languages = xtts::read_languages(status, body);
+    let mut understood = speaker.is_ok() || studio.is_ok() || languages.is_ok();
+    check(&xtts::refused(status, body));
+    if let Ok(speaker) = speaker {
+        xtts::speak("http://h", &speaker, "Hola.", "es");
+    }
+    let (mut audio, mut whole) = (xtts::Audio::default(), xtts::Audio::default());
+    let at_once = whole.push(body);
+    let in_pieces: Result<Vec<_>, _> = cut(body).map(|piece| audio.push(piece)).collect();
+    if let (Ok(at_once), Ok(in_pieces)) = (&at_once, &in_pieces) {
+        assert!(*at_once == in_pieces.concat(), "samples depend on the cut");
+        understood |= !at_once.is_empty();
+    }
+    understood
+}
+
+pub(crate) fn elevenlabs(input: &[u8]) -> bool {
+    let options = elevenlabs::Options { voice: "v".into(), model: "m".into(), language: None };
+    let mut stream = elevenlabs::Stream::new(options);
+    stream.speak("Hola. ");
+    let mut understood = false;
+    for message in messages(input) {
+        match stream.receive(&message) {
+            Ok(spoken) => understood |= !spoken.is_empty(),
+            Err(failure) => check(&failure),
+        }
+    }
+    check(&elevenlabs::Stream::closed(1008, &String::from_utf8_lossy(input)));
+    understood
+}
+
+/// What a recogniser may say of a leg of which it was sent all up to `sent`.
+struct Hearing {
+    sent: Duration,
+    until: Duration,
+    understood: bool,
+}
+
+impl Hearing {
+    const BEFORE: Duration = Duration::from_secs(100);
+
+    fn new() -> Self {
+        Self { sent: Self::BEFORE, until: Self::BEFORE, understood: false }
+    }
+
+    /// What is answered grows, and never beyond what was sent: the rest is sent again after a reconnect.
+    fn take(&mut self, said: Result<Vec<Heard>, Failure>, until: Duration) {
+        assert!(self.until <= until && until <= self.sent, "{:?} {until:?} {:?}", self.until, self.sent);
+        self.until = until;
+        match said {
+            Ok(heard) => self.understood |= !heard.is_empty(),
+            Err(failure) => check(&failure),
+        }
+    }
+}
+
+pub(crate) fn deepgram_listen(input: &[u8]) -> bool {
+    let options = deepgram_listen::Options::new(vec!["en".into(), "es".into()]);
+    let mut stream = deepgram_listen::Stream::new(options, Hearing::BEFORE);
+    let mut hearing = Hearing::new();
+    for message in messages(input) {
+        stream.audio(&[0; 1_600]);
+        hearing.sent += Duration::from_millis(100);
+        let said = stream.receive(&message);
+        hearing.take(said, stream.until());
+        stream.finish();
+    }
+    check(&deepgram_listen::Stream::closed(1008, &String::from_utf8_lossy(input)));
+    hearing.understood
+}
+
+pub(crate) fn deepgram_flux(input: &[u8]) -> bool {
+    let options = deepgram_flux::Options::new(vec!["en".into()]);
+    let mut stream = deepgram_flux::Stream::new(options, Hearing::BEFORE);
+    let mut hearing = Hearing::new();
+    for message in messages(input) {
+        stream.audio(&[0; 1_600]);
+        hearing.sent += Duration::from_millis(100);
+        let said = stream.receive(&message);
+        hearing.take(said, stream.until());
+        stream.finish();
+    }
+    check(&deepgram_flux::Stream::closed(1008, &String::from_utf8_lossy(input)));
+    hearing.understood
+}
+
+pub(crate) fn deepgram_aura(input: &[u8]) -> bool {
+    let mut stream = deepgram_aura::Stream::new(deepgram_aura::Options::new("aura-2".into()));
+    let mut understood = false;
+    for (number, message) in messages(input).enumerate() {
+        stream.speak("Hola.");
+        drop(stream.flush(Duration::from_secs(4) * number as u32));
+        if number % 3 == 2 {
+            stream.clear();
+        }
+        match stream.receive(&message) {
+            Ok(spoken) => understood |= !spoken.is_empty(),
+            Err(failure) => check(&failure),
+        }
+    }
+    check(&deepgram_aura::Stream::closed(1008, &String::from_utf8_lossy(input)));
+    understood
+}

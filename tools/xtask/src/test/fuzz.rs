@@ -1,0 +1,74 @@
+//! Every parser of foreign bytes under libFuzzer, for a few seconds each.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use lab::cache::Cache;
+
+use super::rungs::Step;
+use crate::build::{cargo, succeed, workspace};
+
+/// How long each is fuzzed, in seconds.
+const SECONDS: u32 = 4;
+
+/// Builds the harness, then runs it for each folder of seeds.
+pub(super) fn steps() -> Result<Vec<Step>> {
+    let seeds = seeds();
+    let entries = fs::read_dir(&seeds).with_context(|| format!("no seeds in {}", seeds.display()))?;
+    let mut targets =
+        entries.map(|entry| Ok(entry?.file_name().into_string().ok())).collect::<Result<Vec<_>>>()?;
+    targets.sort();
+    let runs = targets.into_iter().flatten().map(|target| Step::Fuzz { target });
+    Ok([Step::Build(harness)].into_iter().chain(runs).collect())
+}
+
+/// The run of one target. What it found of interest stays for the next run to begin with.
+pub(super) fn command(target: &str) -> Result<Command> {
+    let corpus = folder(&format!("{target}/corpus"))?;
+    let mut command = Command::new(lab::programs::program("fuzz")?);
+    command.env("DRAGOMAN_FUZZ", target).arg(format!("-max_total_time={SECONDS}"));
+    command.args(["-verbosity=0", "-timeout=5", "-rss_limit_mb=1024", "-max_len=8192"]);
+    command.arg(format!("-artifact_prefix={}/", folder(target)?.display()));
+    command.arg(corpus).arg(seeds().join(target));
+    Ok(command)
+}
+
+/// Where libFuzzer's words about `target` go.
+pub(super) fn log(target: &str) -> Result<PathBuf> {
+    Ok(folder(target)?.join("log"))
+}
+
+/// What to do when a target broke.
+pub(super) fn advice(target: &str) -> String {
+    format!(
+        "{target} broke: the input's path is above (in {}). To see it again:\n  \
+         cargo run --release -p dragoman-fuzz --bin replay -- {target} PATH\n\
+         Mended, the input belongs in {}, with a name that begins with `broke`.",
+        kept(target).display(),
+        seeds().join(target).display()
+    )
+}
+
+fn seeds() -> PathBuf {
+    workspace().join("tests/fuzz/seeds")
+}
+
+fn kept(target: &str) -> PathBuf {
+    workspace().join("target/fuzz").join(target)
+}
+
+fn folder(target: &str) -> Result<PathBuf> {
+    let folder = kept(target);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Only our own crates are instrumented, generic code of others that they use included; the rest is built already.
+fn harness(cache: &Cache) -> Result<()> {
+    let mut command = cargo(cache);
+    command.args(["build", "--release", "-p", "dragoman-fuzz", "--features", "libfuzzer", "--bin", "fuzz"]);
+    command.env("RUSTC_WORKSPACE_WRAPPER", workspace().join("tests/fuzz/rustc"));
+    succeed(&mut command, "the build for fuzzing")
+}
