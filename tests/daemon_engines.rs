@@ -51,7 +51,10 @@ impl Peer {
 
 fn daemon(asr: u16, tts: u16, mt: u16) -> Daemon {
     Daemon::start_with(&format!(
-        "[engines]\nasr = \"tcp://127.0.0.1:{asr}\"\ntts = \"tcp://127.0.0.1:{tts}\"\nmt = \"http://127.0.0.1:{mt}\"\n\
+        "[engines]\nasr = [\"hears\"]\ntts = [\"speaks\"]\nmt = [\"turns\"]\n\
+         [engine.hears]\nkind = \"wyoming\"\nurl = \"tcp://127.0.0.1:{asr}\"\n\
+         [engine.speaks]\nkind = \"wyoming\"\nurl = \"tcp://127.0.0.1:{tts}\"\n\
+         [engine.turns]\nkind = \"libretranslate\"\nurl = \"http://127.0.0.1:{mt}\"\n\
          [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n\
          [[room]]\nextension = \"790\"\nkind = \"echo\"\n"
     ))

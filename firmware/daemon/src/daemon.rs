@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::clients;
+use crate::clients::Outside;
 use crate::config::{self, Config};
 use crate::control::ControlSocket;
 use crate::hub::Hub;
@@ -63,15 +63,15 @@ async fn serve(config: Config) -> Result<(), String> {
     })?;
     let control = ControlSocket::bind(&config.control)
         .map_err(|error| format!("control.socket {}: {error}", config.control.display()))?;
-    let http = clients::http_client().map_err(|failure| failure.to_string())?;
+    let outside = Outside::new(&config.engines).map_err(|failure| failure.to_string())?;
     let (media, media_events) =
         media::start(&config.media).map_err(|error| format!("no media thread: {error}"))?;
     for refused in media.status().refused {
         log::warn!("running without {refused}");
     }
-    let engines = config.engines.clone();
-    let hub = Arc::new(Hub::new(config, media, http));
-    tokio::spawn(async move { clients::probe(&engines).await });
+    let hub = Arc::new(Hub::new(config, media, outside));
+    let engines = Arc::clone(&hub);
+    tokio::spawn(async move { engines.outside.watch().await });
 
     let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events);
     log::info!("ready: {} rooms", hub.config.rooms.len());

@@ -7,6 +7,7 @@ use audio_path::{LegId, MediaEvent, MediaEventKind, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast, mpsc};
 
+use crate::clients::Outside;
 use crate::config::{Config, Room};
 use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media};
@@ -28,8 +29,8 @@ pub struct Hub {
     pub config: Config,
     /// The media thread.
     pub media: Media,
-    /// The HTTP client of all translators.
-    pub http: reqwest::Client,
+    /// The engines, and how they do.
+    pub outside: Outside,
     started: Timestamp,
     legs: Mutex<BTreeMap<LegId, Entry>>,
     lines: broadcast::Sender<Arc<str>>,
@@ -64,9 +65,9 @@ impl Inbox {
 
 impl Hub {
     /// A hub without legs.
-    pub fn new(config: Config, media: Media, http: reqwest::Client) -> Self {
+    pub fn new(config: Config, media: Media, outside: Outside) -> Self {
         let (lines, _) = broadcast::channel(MOST_LINES_BEHIND);
-        Self { config, media, http, started: now(), legs: Mutex::default(), lines }
+        Self { config, media, outside, started: now(), legs: Mutex::default(), lines }
     }
 
     /// The room that is dialled as `extension`.
@@ -135,6 +136,7 @@ impl Hub {
         let fields = json!({
             "uptime_s": now().since(self.started).as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
+            "engines": self.outside.report(),
             "legs": legs,
             "media": self.media.status(),
             "rooms": rooms,

@@ -167,7 +167,7 @@ impl Listener {
 struct File<'a> {
     pipes: Pipes<'a>,
     control: Control<'a>,
-    engines: Engines<'a>,
+    device: Device<'a>,
     room: &'a [Room],
 }
 
@@ -182,10 +182,9 @@ struct Control<'a> {
 }
 
 #[derive(Serialize)]
-struct Engines<'a> {
-    asr: &'a str,
-    mt: &'a str,
-    tts: &'a str,
+struct Device<'a> {
+    speech: &'a str,
+    translation: &'a str,
 }
 
 fn configuration(options: &Options, control: &Path) -> Result<String> {
@@ -194,7 +193,7 @@ fn configuration(options: &Options, control: &Path) -> Result<String> {
     let file = File {
         pipes: Pipes { directory: &options.pipes },
         control: Control { socket: control },
-        engines: Engines { asr: &options.speech, mt: &options.translation, tts: &options.speech },
+        device: Device { speech: &options.speech, translation: &options.translation },
         room: &options.rooms,
     };
     toml::to_string(&file).context("cannot write the daemon's configuration")

@@ -7,8 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::Failure;
 use crate::endpoint::Endpoint;
+use engines::{Failure, FailureKind};
 
 /// How long a server may take to accept a connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -44,8 +44,8 @@ impl Connection {
         };
         let stream = timeout(CONNECT_DEADLINE, connecting)
             .await
-            .map_err(|_| Failure(format!("{endpoint}: no connection in time")))?
-            .map_err(|error| Failure(format!("{endpoint}: {error}")))?;
+            .map_err(|_| Failure::new(FailureKind::Network, format!("{endpoint}: no connection in time")))?
+            .map_err(|error| Failure::new(FailureKind::Network, format!("{endpoint}: {error}")))?;
         Ok(Self { stream, decoder: Decoder::new(Limits::default()), buffer: Box::new([0; READ_BYTES]) })
     }
 
@@ -55,8 +55,8 @@ impl Connection {
         message.into_event().encode(&mut wire);
         timeout(SEND_DEADLINE, self.stream.write_all(&wire))
             .await
-            .map_err(|_| Failure("the server does not read".into()))?
-            .map_err(|error| Failure(format!("the connection broke: {error}")))
+            .map_err(|_| Failure::new(FailureKind::Slow, "the server does not read"))?
+            .map_err(|error| Failure::new(FailureKind::Down, format!("the connection broke: {error}")))
     }
 
     /// The next message that can be read; others are passed over. May be dropped and called again without loss.
@@ -78,7 +78,9 @@ impl Connection {
                     Ok(message) => return Ok(Some(message)),
                     Err(unreadable) => log::debug!("passed over: {unreadable}"),
                 },
-                Err(refused) if refused.is_fatal() => return Err(Failure(refused.to_string())),
+                Err(refused) if refused.is_fatal() => {
+                    return Err(Failure::new(FailureKind::Protocol, refused.to_string()));
+                }
                 Err(refused) => log::debug!("passed over: {refused}"),
             }
         }
@@ -86,12 +88,12 @@ impl Connection {
 
     async fn read(&mut self) -> Result<(), Failure> {
         match self.stream.read(&mut self.buffer[..]).await {
-            Ok(0) => Err(Failure("the server closed the connection".into())),
+            Ok(0) => Err(Failure::new(FailureKind::Down, "the server closed the connection")),
             Ok(bytes) => {
                 self.decoder.push(&self.buffer[..bytes]);
                 Ok(())
             }
-            Err(error) => Err(Failure(format!("the connection broke: {error}"))),
+            Err(error) => Err(Failure::new(FailureKind::Down, format!("the connection broke: {error}"))),
         }
     }
 

@@ -1,30 +1,53 @@
 //! Engine clients: tokio shells over the wire formats of crate `engines`. Every wait has a deadline, every size a cap.
 
 mod asr;
+mod chain;
 mod connection;
+mod http;
 mod mt;
 mod resample;
+mod tls;
 mod tts;
+mod websocket;
 
-use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use audio_path::SegmentId;
+use engines::Failure;
+use rustls::ClientConfig;
+use serde_json::{Value, json};
 use session::{Language, UtteranceId};
+use tokio::time::sleep;
 
-use crate::config::Engines;
+use crate::config::{Asr, Engines, Mt, Tts};
+use chain::Stage;
 
 pub use asr::{AsrInput, Recogniser};
-pub use mt::{Translator, client as http_client};
+pub use mt::Translator;
 pub use tts::{SpeakJob, Speaker};
 
-/// Why an engine did not answer, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(String);
+/// How often it is seen whether an engine that failed is due for a probe.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// What all connections share.
+#[derive(Clone)]
+pub struct Transport {
+    http: reqwest::Client,
+    tls: Arc<ClientConfig>,
+    studios: Arc<tts::xtts::Studios>,
+}
+
+/// All engines that the configuration names, as all legs share them.
+pub struct Outside {
+    /// How they are reached.
+    pub transport: Transport,
+    /// Speech recognition.
+    pub asr: Arc<Stage<Asr>>,
+    /// Translation.
+    pub mt: Arc<Stage<Mt>>,
+    /// Speech synthesis.
+    pub tts: Arc<Stage<Tts>>,
 }
 
 /// What engines answer to a leg.
@@ -49,13 +72,51 @@ pub enum Answer {
     NotSpoken { segment: SegmentId, reason: String },
 }
 
-/// Warns about each engine that cannot be reached; calls are answered all the same.
-pub async fn probe(engines: &Engines) {
-    let (asr, tts) = tokio::join!(connection::probe(&engines.asr), connection::probe(&engines.tts));
-    let mt = mt::probe(&engines.mt).await;
-    for (key, result) in [("asr", asr), ("tts", tts), ("mt", mt)] {
-        if let Err(failure) = result {
-            log::warn!("engines.{key} cannot be reached yet ({failure}): start it, or correct engines.{key}");
+impl Outside {
+    /// Nothing is connected yet, and nothing held against anyone.
+    ///
+    /// # Errors
+    /// Where the TLS or HTTP library cannot be set up.
+    pub fn new(engines: &Engines) -> Result<Self, Failure> {
+        let tls = tls::config()?;
+        Ok(Self {
+            transport: Transport { http: http::client(&tls)?, tls, studios: Arc::default() },
+            asr: Stage::new("asr", &engines.asr),
+            mt: Stage::new("mt", &engines.mt),
+            tts: Stage::new("tts", &engines.tts),
+        })
+    }
+
+    /// Tries every engine now, and those that failed from time to time, for ever. Calls are answered all the same.
+    pub async fn watch(&self) {
+        let mut all = true;
+        loop {
+            tokio::join!(self.probe_asr(all), self.probe_mt(all), self.probe_tts(all));
+            all = false;
+            sleep(PROBE_EVERY).await;
         }
+    }
+
+    async fn probe_asr(&self, all: bool) {
+        for (index, permit) in self.asr.due(all) {
+            self.asr.probed(index, permit, &asr::probe(&self.transport, self.asr.provider(index)).await);
+        }
+    }
+
+    async fn probe_mt(&self, all: bool) {
+        for (index, permit) in self.mt.due(all) {
+            self.mt.probed(index, permit, &mt::probe(&self.transport, self.mt.provider(index)).await);
+        }
+    }
+
+    async fn probe_tts(&self, all: bool) {
+        for (index, permit) in self.tts.due(all) {
+            self.tts.probed(index, permit, &tts::probe(&self.transport, self.tts.provider(index)).await);
+        }
+    }
+
+    /// How each engine does, for the status.
+    pub fn report(&self) -> Value {
+        json!({ "asr": self.asr.report(), "mt": self.mt.report(), "tts": self.tts.report() })
     }
 }

@@ -1,12 +1,11 @@
 use audio_path::SAMPLE_RATE;
 use engines::wyoming::AudioFormat;
+use engines::{Failure, FailureKind};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
     Async, FixedAsync, Indexing, Resampler, SincInterpolationParameters, SincInterpolationType,
     WindowFunction,
 };
-
-use super::Failure;
 
 /// Rates that engines speak at.
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
@@ -25,9 +24,10 @@ impl Converter {
         let AudioFormat { rate, width, channels } = format;
         if !RATES.contains(&rate) || width != 2 || !(1..=2).contains(&channels) {
             let shape = format!("{rate} Hz, {width} bytes, {channels} channels");
-            return Err(Failure(format!(
-                "speech of {shape} cannot be used: 16 bit, mono or stereo, 8 to 48 kHz"
-            )));
+            return Err(Failure::new(
+                FailureKind::Protocol,
+                format!("speech of {shape} cannot be used: 16 bit, mono or stereo, 8 to 48 kHz"),
+            ));
         }
         let converter = (rate != SAMPLE_RATE).then(|| RateConverter::new(rate)).transpose()?;
         Ok(Self { channels: usize::from(channels), split: Vec::new(), rate: converter })
@@ -79,8 +79,10 @@ impl RateConverter {
         };
         let ratio = f64::from(SAMPLE_RATE) / f64::from(rate);
         let chunk = (rate / 100) as usize;
-        let resampler = Async::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input)
-            .map_err(|error| Failure(format!("no conversion from {rate} Hz: {error}")))?;
+        let resampler =
+            Async::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input).map_err(|error| {
+                Failure::new(FailureKind::Protocol, format!("no conversion from {rate} Hz: {error}"))
+            })?;
         let delay = resampler.output_delay();
         Ok(Self { resampler, waiting: Vec::new(), delay, taken: 0, given: 0, ratio })
     }
@@ -109,8 +111,9 @@ impl RateConverter {
     }
 
     fn convert(&mut self, chunk: &[f32], partial: Option<usize>, out: &mut Vec<i16>) -> Result<(), Failure> {
-        let broken =
-            |error: &dyn std::fmt::Display| Failure(format!("speech could not be resampled: {error}"));
+        let broken = |error: &dyn std::fmt::Display| {
+            Failure::new(FailureKind::Protocol, format!("speech could not be resampled: {error}"))
+        };
         let input = InterleavedSlice::new(chunk, 1, chunk.len()).map_err(|error| broken(&error))?;
         let indexing = partial.map(|frames| Indexing { partial_len: Some(frames), ..Indexing::default() });
         let converted = self.resampler.process(&input, indexing.as_ref()).map_err(|error| broken(&error))?;

@@ -1,5 +1,6 @@
 //! The tables of the configuration file as they are written, before they are checked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -13,7 +14,11 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) control: ControlTable,
     #[serde(default)]
+    pub(super) device: DeviceTable,
+    #[serde(default)]
     pub(super) engines: EnginesTable,
+    #[serde(default)]
+    pub(super) engine: BTreeMap<String, Spanned<EngineTable>>,
     #[serde(default)]
     pub(super) media: MediaTable,
     #[serde(default)]
@@ -34,10 +39,44 @@ pub(super) struct ControlTable {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct DeviceTable {
+    pub(super) speech: Option<Spanned<String>>,
+    pub(super) translation: Option<Spanned<String>>,
+}
+
+/// The chains: names of engines, best first.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct EnginesTable {
-    pub(super) asr: Option<Spanned<String>>,
-    pub(super) mt: Option<Spanned<String>>,
-    pub(super) tts: Option<Spanned<String>>,
+    pub(super) asr: Option<Vec<Spanned<String>>>,
+    pub(super) mt: Option<Vec<Spanned<String>>>,
+    pub(super) tts: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EngineTable {
+    pub(super) kind: KindOfEngine,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) key_file: Option<Spanned<PathBuf>>,
+    pub(super) key_credential: Option<Spanned<String>>,
+    pub(super) model: Option<String>,
+    #[serde(default)]
+    pub(super) voices: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum KindOfEngine {
+    Wyoming,
+    Libretranslate,
+    DeepgramListen,
+    DeepgramFlux,
+    DeepgramAura,
+    Deepl,
+    Xtts,
+    Elevenlabs,
+    OpenaiSpeech,
 }
 
 #[derive(Deserialize, Default)]

@@ -1,5 +1,6 @@
 //! The configuration file: strict, so that a typing error is found before a call is lost to it.
 
+mod engines;
 mod file;
 
 use std::collections::HashSet;
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 use session::{Language, LanguagePair};
 use toml::Spanned;
 
-use crate::endpoint::Endpoint;
 use crate::media::MediaConfig;
+pub use engines::{Asr, Engine, Engines, Mt, Service, Tts};
 use file::{File, KindName, RoomTable};
 
 /// What `dragomand` is to do, checked.
@@ -21,23 +22,12 @@ pub struct Config {
     pub pipes: PathBuf,
     /// Where the control socket is made.
     pub control: PathBuf,
-    /// The speech and translation services.
+    /// The chains of speech and translation services.
     pub engines: Engines,
     /// How the media thread runs.
     pub media: MediaConfig,
     /// The rooms that can be dialled.
     pub rooms: Vec<Room>,
-}
-
-/// Where the engines listen.
-#[derive(Clone, Debug)]
-pub struct Engines {
-    /// Speech recognition, Wyoming.
-    pub asr: Endpoint,
-    /// Translation, base URL of a `LibreTranslate` API without a slash at its end.
-    pub mt: String,
-    /// Speech synthesis, Wyoming.
-    pub tts: Endpoint,
 }
 
 /// A room that can be dialled.
@@ -109,11 +99,7 @@ type Fault = (Option<Range<usize>>, String);
 
 fn parse(text: &str) -> Result<Config, Fault> {
     let file = tables(text)?;
-    let engines = Engines {
-        asr: wyoming("engines.asr", file.engines.asr)?,
-        mt: http("engines.mt", file.engines.mt)?,
-        tts: wyoming("engines.tts", file.engines.tts)?,
-    };
+    let engines = Engines::read(file.device, file.engines, file.engine)?;
     let media = MediaConfig { priority: priority(file.media.priority)?, cpu: file.media.cpu };
     Ok(Config {
         pipes: file.pipes.directory,
@@ -137,22 +123,6 @@ fn tables(text: &str) -> Result<File, Fault> {
 fn one_line(message: &str) -> String {
     let words = message.split(|c: char| c.is_whitespace() || c.is_control());
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-fn wyoming(key: &str, value: Option<Spanned<String>>) -> Result<Endpoint, Fault> {
-    let Some(value) = value else { return Ok(Endpoint::Tcp("127.0.0.1".into(), 10_300)) };
-    Endpoint::parse(value.get_ref())
-        .ok_or_else(|| (Some(value.span()), format!("{key}: write \"tcp://HOST:PORT\" or \"unix:///PATH\"")))
-}
-
-fn http(key: &str, value: Option<Spanned<String>>) -> Result<String, Fault> {
-    let Some(value) = value else { return Ok("http://127.0.0.1:5000".into()) };
-    let url = value.get_ref().trim_end_matches('/');
-    let host = url.strip_prefix("http://").filter(|rest| !rest.is_empty());
-    if host.is_some() && reqwest::Url::parse(url).is_ok() {
-        return Ok(url.to_owned());
-    }
-    Err((Some(value.span()), format!("{key}: write \"http://HOST:PORT\"")))
 }
 
 fn priority(value: Option<Spanned<u8>>) -> Result<u8, Fault> {
@@ -218,7 +188,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "[pipes]\ndirectory = \"/p\"\n[control]\nsocket = \"/s\"\n\
-        [engines]\nasr = \"tcp://127.0.0.1:1\"\nmt = \"http://h:2/\"\ntts = \"unix:///t\"\n\
+        [device]\nspeech = \"tcp://127.0.0.1:1\"\ntranslation = \"http://h:2/\"\n\n\
         [media]\npriority = 70\ncpu = 3\n\
         [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n\
         [[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n";
@@ -240,7 +210,6 @@ mod tests {
         assert_eq!(config.rooms.len(), 2);
         assert_eq!(config.rooms[1], Room { extension: "791".into(), kind: RoomKind::EchoDirect });
         assert_eq!((config.media.priority, config.media.cpu), (70, Some(3)));
-        assert_eq!(config.engines.mt, "http://h:2");
     }
 
     #[test]
@@ -248,8 +217,8 @@ mod tests {
         let cases = [
             ("directory = \"/p\"", "dir = \"/p\"", 2, "dir"),
             ("priority = 70", "priority = 100", 10, "media.priority"),
-            ("tcp://127.0.0.1:1", "localhost", 6, "engines.asr"),
-            ("http://h:2/", "https://h", 7, "engines.mt"),
+            ("tcp://127.0.0.1:1", "localhost", 6, "device.speech"),
+            ("http://h:2/", "ftp://h", 7, "device.translation"),
             ("[\"en\", \"es\"]", "[\"en\", \"en\"]", 15, "room.languages"),
             ("[\"en\", \"es\"]", "[\"en\"]", 15, "room.languages"),
             ("\"791\"", "\"700\"", 17, "twice"),

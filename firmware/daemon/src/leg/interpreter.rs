@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::playback::{Next, Playback};
 use super::{Listed, keep_port, sounds};
-use crate::clients::{Answer, AsrInput, Recogniser, SpeakJob, Speaker, Translator};
+use crate::clients::{Answer, AsrInput, Outside, Recogniser, SpeakJob, Speaker, Translator};
 use crate::config::Room;
 use crate::hub::{Hub, Inbox, now};
 use crate::media::{Full, LegEnds};
@@ -65,10 +65,10 @@ pub(super) async fn serve(
 
 impl<'a> InterpreterLeg<'a> {
     fn new(hub: &'a Hub, ends: LegEnds, languages: LanguagePair, answers: &mpsc::Sender<Answer>) -> Self {
-        let engines = &hub.config.engines;
-        let recogniser = Recogniser::new(engines.asr.clone(), answers.clone());
-        let translator = Translator::new(hub.http.clone(), engines.mt.as_str().into(), answers.clone());
-        tokio::spawn(recogniser.clone().warm());
+        let Outside { transport, asr, mt, tts } = &hub.outside;
+        let recogniser = Recogniser::new(asr, transport, answers.clone());
+        let translator = Translator::new(mt, transport, answers.clone());
+        tokio::spawn(recogniser.clone().warm(languages.both()));
         tokio::spawn(translator.clone().warm());
         Self {
             hub,
@@ -78,7 +78,7 @@ impl<'a> InterpreterLeg<'a> {
             playback: Playback::default(),
             recogniser,
             translator,
-            speaker: Speaker::new(engines.tts.clone(), answers.clone()),
+            speaker: Speaker::new(tts, transport, answers.clone()),
             answers: answers.clone(),
             utterances: HashMap::new(),
             handed_over: None,

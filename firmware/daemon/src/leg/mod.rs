@@ -153,7 +153,8 @@ mod tests {
         let config = config::load(&path).unwrap();
         let room = config.rooms[0].clone();
         let (media, _events) = media::start(&config.media).unwrap();
-        let hub = Arc::new(Hub::new(config, media, clients::http_client().unwrap()));
+        let outside = clients::Outside::new(&config.engines).unwrap();
+        let hub = Arc::new(Hub::new(config, media, outside));
         let shared = Arc::clone(&hub);
         let task = tokio::spawn(async move {
             let (inbox, _playback) = Inbox::new();

@@ -163,6 +163,11 @@ impl Stream {
         text("CloseStream")
     }
 
+    /// The leg's audio so far, with what went before this connection and what filled its pauses.
+    pub fn sent(&self) -> Duration {
+        self.axis.sent()
+    }
+
     /// All audio up to here is answered.
     pub fn until(&self) -> Duration {
         self.until

@@ -88,17 +88,23 @@ pub fn request(base: Option<&str>, key: &str, translate: &Translate<'_>) -> Resu
     if body.len() > REQUEST_AT_MOST {
         return refuse("DeepL takes at most 128 KiB at a time");
     }
+    let mut headers = headers(key);
+    headers.push(("Content-Type", "application/json".to_owned()));
+    Ok(Request { method: "POST", url: place(base, key, "/v2/translate"), headers, body })
+}
+
+/// Asks what is left of the quota: costs nothing, and tells whether the key is right.
+pub fn usage(base: Option<&str>, key: &str) -> Request {
+    Request { method: "GET", url: place(base, key, "/v2/usage"), headers: headers(key), body: Vec::new() }
+}
+
+fn place(base: Option<&str>, key: &str, path: &str) -> String {
     let host = base.unwrap_or(if key.ends_with(":fx") { FREE_HOST } else { HOST });
-    Ok(Request {
-        method: "POST",
-        url: format!("{}/v2/translate", host.trim_end_matches('/')),
-        headers: vec![
-            ("Authorization", format!("DeepL-Auth-Key {key}")),
-            ("Content-Type", "application/json".to_owned()),
-            ("User-Agent", USER_AGENT.to_owned()),
-        ],
-        body,
-    })
+    format!("{}{path}", host.trim_end_matches('/'))
+}
+
+fn headers(key: &str) -> Vec<(&'static str, String)> {
+    vec![("Authorization", format!("DeepL-Auth-Key {key}")), ("User-Agent", USER_AGENT.to_owned())]
 }
 
 /// The vendor's code of a source language: never with a region.
@@ -148,6 +154,30 @@ struct Answer {
 }
 
 #[derive(Deserialize)]
+struct Usage {
+    character_count: Option<u64>,
+    character_limit: Option<u64>,
+}
+
+/// Reads the answer to [`usage`]; `retry_after` is that header.
+///
+/// # Errors
+/// Every status but 200, a body that cannot be read, and a quota that is spent.
+pub fn read_usage(status: u16, retry_after: Option<&str>, body: &[u8]) -> Result<(), Failure> {
+    if status != 200 {
+        return Err(Failure::of_status(status, retry_after));
+    }
+    let usage: Usage = serde_json::from_slice(body)
+        .map_err(|_| Failure::new(FailureKind::Protocol, "DeepL's usage cannot be read"))?;
+    match (usage.character_count, usage.character_limit) {
+        (Some(count), Some(limit)) if count >= limit => {
+            Err(Failure::new(FailureKind::Quota, format!("all {limit} characters of the quota are spent")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[derive(Deserialize)]
 struct Refusal {
     message: String,
 }
@@ -193,6 +223,16 @@ mod tests {
         glossary: Some("g1"),
         formality: Some(Formality::More),
     };
+
+    #[test]
+    fn a_spent_quota_is_seen_before_it_is_asked_for() {
+        let read = |body: &str| read_usage(200, None, body.as_bytes()).map_err(|failure| failure.kind);
+        assert_eq!(read(r#"{"character_count":10,"character_limit":500000}"#), Ok(()));
+        assert_eq!(read(r#"{"character_count":500000,"character_limit":500000}"#), Err(FailureKind::Quota));
+        assert_eq!(read("[]"), Err(FailureKind::Protocol));
+        assert_eq!(read_usage(403, None, b"").map_err(|failure| failure.kind), Err(FailureKind::Credential));
+        assert_eq!(usage(None, "k:fx").url, "https://api-free.deepl.com/v2/usage");
+    }
 
     fn body(translate: &Translate<'_>) -> Value {
         serde_json::from_slice(&request(None, "k", translate).unwrap().body).unwrap()

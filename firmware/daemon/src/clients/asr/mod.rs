@@ -1,0 +1,213 @@
+//! Speech recognition for one leg, by the first engine of a chain that answers.
+
+mod provider;
+mod stream;
+mod wyoming;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use audio_path::{FRAME_MS, Frame};
+use engines::Failure;
+use session::{Language, UtteranceId};
+use tokio::sync::mpsc;
+
+use super::chain::{Line, Stage};
+use super::{Answer, Transport};
+use crate::config::Asr;
+use stream::Stream;
+use wyoming::Wyoming;
+
+/// How long the whole text may take after the last audio; the session gives up at about the same time.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long an utterance may last: the session ends each before this.
+const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
+/// Frames of an utterance that may wait for the connection, and that are kept to be sent again: 30 s.
+const MOST_FRAMES: usize = 1_500;
+/// The session cuts texts off long before this; it keeps a flood from growing without bound.
+const LONGEST_TEXT: usize = 16 << 10;
+
+/// What a recognition is given.
+#[derive(Debug)]
+pub enum AsrInput {
+    /// The next 20 ms.
+    Audio(Box<Frame>),
+    /// That was all.
+    Finish,
+}
+
+/// Speech recognition for one leg.
+#[derive(Clone)]
+pub struct Recogniser(Arc<Inner>);
+
+struct Inner {
+    line: Line<Asr>,
+    /// One for each engine of the chain, in its order.
+    backends: Vec<Backend>,
+    answers: mpsc::Sender<Answer>,
+}
+
+/// A leg's connections to one engine.
+enum Backend {
+    Wyoming(Wyoming),
+    Stream(Stream),
+}
+
+/// Why an attempt ended without a text.
+enum Ended {
+    /// The leg no longer wants it.
+    Unwanted,
+    /// It failed.
+    Failed(Failure),
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// One utterance on its way to a text: what is to be sent again, and what is certain already.
+struct Utterance {
+    id: UtteranceId,
+    languages: [Language; 2],
+    input: mpsc::Receiver<AsrInput>,
+    /// What no engine has answered yet.
+    kept: Vec<Frame>,
+    finished: bool,
+    /// Text was passed on that the kept audio will bring again: from then on only the whole text counts.
+    streamed: bool,
+    /// What was answered, and is not taken back.
+    text: String,
+    language: Option<Language>,
+    answers: mpsc::Sender<Answer>,
+}
+
+impl Recogniser {
+    /// A recogniser of `stage`'s engines that answers to `answers`.
+    pub fn new(stage: &Arc<Stage<Asr>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
+        let backend = |provider: &Asr| match provider {
+            Asr::Wyoming(endpoint) => Backend::Wyoming(Wyoming::new(endpoint.clone())),
+            Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
+                Backend::Stream(Stream::new(transport.clone(), provider.clone()))
+            }
+        };
+        let backends = stage.providers().map(backend).collect();
+        Self(Arc::new(Inner { line: Line::new(stage), backends, answers }))
+    }
+
+    /// Connects before the first frame.
+    pub async fn warm(self, languages: [Language; 2]) {
+        match &self.0.backends[self.0.line.current()] {
+            Backend::Wyoming(wyoming) => wyoming.warm().await,
+            Backend::Stream(stream) => {
+                // Who cannot be reached now may be when he is needed; the first utterance tells.
+                let _not_yet = stream.warm(languages).await;
+            }
+        }
+    }
+
+    /// Begins an utterance: audio goes into what is returned, dropping it takes the wish back.
+    pub fn recognise(&self, id: UtteranceId, languages: [Language; 2]) -> mpsc::Sender<AsrInput> {
+        let (sender, input) = mpsc::channel(MOST_FRAMES);
+        let utterance = Utterance {
+            id,
+            languages,
+            input,
+            kept: Vec::new(),
+            finished: false,
+            streamed: false,
+            text: String::new(),
+            language: None,
+            answers: self.0.answers.clone(),
+        };
+        tokio::spawn(self.clone().run(utterance));
+        sender
+    }
+
+    async fn run(self, mut utterance: Utterance) {
+        let (id, languages) = (utterance.id, utterance.languages);
+        let answer = match self.recognised(&mut utterance).await {
+            Ok(()) => Answer::Final { utterance: id, text: utterance.text, language: utterance.language },
+            Err(Ended::Unwanted) => return,
+            Err(Ended::Failed(failure)) => {
+                Answer::NotRecognised { utterance: id, reason: failure.to_string() }
+            }
+        };
+        // A leg that hung up does not listen any more.
+        let _hung_up = self.0.answers.send(answer).await;
+        self.warm(languages).await;
+    }
+}
+
+impl Recogniser {
+    async fn recognised(&self, utterance: &mut Utterance) -> Result<(), Ended> {
+        let mut effort = self.0.line.effort(SPEECH_DEADLINE + ANSWER_DEADLINE);
+        loop {
+            let turn = effort.turn().await?;
+            let attempted = match &self.0.backends[turn.index] {
+                Backend::Wyoming(wyoming) => wyoming.attempt(utterance).await,
+                Backend::Stream(stream) => stream.attempt(utterance).await,
+            };
+            let outcome = match attempted {
+                Err(Ended::Unwanted) => return Err(Ended::Unwanted),
+                Err(Ended::Failed(failure)) => Err(failure),
+                Ok(()) => Ok(()),
+            };
+            if effort.judge(outcome).is_some() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Utterance {
+    /// Keeps a frame in case it must be sent again.
+    fn keep(&mut self, frame: &Frame) {
+        if self.kept.len() < MOST_FRAMES {
+            self.kept.push(*frame);
+        }
+    }
+
+    /// Takes text that is not taken back, and passes it on; the audio up to `heard` is answered with it.
+    async fn certain(&mut self, delta: &str, language: Option<Language>, heard: Duration) {
+        let frames = (heard.as_millis() / u128::from(FRAME_MS)) as usize;
+        self.kept.drain(..frames.min(self.kept.len()));
+        self.language = language.or(self.language);
+        let delta = self.joined(delta);
+        if delta.is_empty() {
+            return;
+        }
+        self.text.push_str(&delta);
+        if !self.streamed {
+            self.tell_partial(delta).await;
+        }
+    }
+
+    /// `text` as it goes on after what is certain already; empty where it would grow too long.
+    fn joined(&self, text: &str) -> String {
+        let text = text.trim();
+        let gap = if self.text.is_empty() || text.is_empty() { "" } else { " " };
+        if self.text.len() + text.len() < LONGEST_TEXT { [gap, text].concat() } else { String::new() }
+    }
+
+    async fn tell_partial(&self, delta: String) {
+        let answer = Answer::Partial { utterance: self.id, delta, language: self.language };
+        // A leg that hung up does not listen any more.
+        let _hung_up = self.answers.send(answer).await;
+    }
+}
+
+/// Tries to reach an engine.
+pub(super) async fn probe(transport: &Transport, provider: &Asr) -> Result<(), Failure> {
+    match provider {
+        Asr::Wyoming(endpoint) => super::connection::probe(endpoint).await,
+        Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
+            let languages = ["en", "es"].map(|code| code.parse().expect("a language code"));
+            let (mut socket, provider) = stream::open(transport, provider, languages).await?;
+            socket.send(provider.close()).await?;
+            socket.close().await;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Recognition by a Wyoming server: an exchange an utterance.
+
+use std::time::Duration;
+
+use audio_path::Frame;
+use engines::wyoming::{AudioChunk, AudioFormat, AudioStart, AudioStop, Message, Transcribe};
+use engines::{Failure, FailureKind};
+use session::Language;
+use tokio::time::timeout;
+
+use super::{ANSWER_DEADLINE, AsrInput, Ended, LONGEST_TEXT, SPEECH_DEADLINE, Utterance};
+use crate::clients::connection::{Connection, Pool};
+use crate::endpoint::Endpoint;
+
+/// After the end of a text stream, how long the whole text may take; a server that sends none has said it all.
+const AFTER_STREAM_DEADLINE: Duration = Duration::from_millis(300);
+
+/// A leg's connections to one server.
+pub(super) struct Wyoming(Pool);
+
+impl Wyoming {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self(Pool::new(endpoint))
+    }
+
+    /// Connects before the first frame.
+    pub(super) async fn warm(&self) {
+        self.0.warm().await;
+    }
+
+    /// Has the utterance recognised.
+    pub(super) async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
+        // Streamed text cannot be taken back, so only the first attempt streams.
+        let streams = !utterance.streamed;
+        let mut connection = self.0.take().await?;
+        connection.send(Transcribe::among(utterance.languages.map(|l| l.to_string())).into()).await?;
+        connection.send(AudioStart { format: AudioFormat::SLIN16, timestamp: None }.into()).await?;
+        for frame in &utterance.kept {
+            connection.send(chunk(frame)).await?;
+        }
+        if utterance.finished {
+            connection.send(AudioStop::default().into()).await?;
+        }
+        let (text, language) = converse(&mut connection, utterance, streams).await?;
+        self.0.put(connection);
+        let rest = utterance.joined(&text);
+        utterance.text.push_str(&rest);
+        utterance.language = language.or(utterance.language);
+        Ok(())
+    }
+}
+
+/// Sends what comes from the leg and takes what comes from the server, until the whole text is there.
+async fn converse(
+    connection: &mut Connection,
+    utterance: &mut Utterance,
+    streams: bool,
+) -> Result<(String, Option<Language>), Ended> {
+    let mut streamed = Streamed::default();
+    loop {
+        let patience = match (utterance.finished, streamed.ended) {
+            (false, _) => SPEECH_DEADLINE,
+            (true, false) => ANSWER_DEADLINE,
+            (true, true) => AFTER_STREAM_DEADLINE,
+        };
+        let message = tokio::select! {
+            input = utterance.input.recv(), if !utterance.finished => {
+                send_on(connection, utterance, input).await?;
+                continue;
+            }
+            message = timeout(patience, connection.receive()) => match message {
+                Ok(message) => message?,
+                Err(_) if streamed.ended => return Ok(streamed.text()),
+                Err(_) => return Err(Failure::new(FailureKind::Slow, "no text in time").into()),
+            },
+        };
+        match message {
+            Message::Transcript(whole) => {
+                let language = whole.language.and_then(|l| l.parse().ok()).or(streamed.language);
+                return Ok((whole.text, language));
+            }
+            Message::TranscriptStart(start) => {
+                streamed.language = start.language.and_then(|l| l.parse().ok());
+            }
+            Message::TranscriptChunk(chunk) => {
+                streamed.push(&chunk.text);
+                if streams {
+                    utterance.streamed = true;
+                    utterance.language = streamed.language.or(utterance.language);
+                    utterance.tell_partial(chunk.text).await;
+                }
+            }
+            Message::TranscriptStop(_) => streamed.ended = true,
+            Message::Error(error) => return Err(Failure::new(FailureKind::Down, error.text).into()),
+            _ => {}
+        }
+    }
+}
+
+/// The text that a server streamed so far.
+#[derive(Default)]
+struct Streamed {
+    text: String,
+    language: Option<Language>,
+    ended: bool,
+}
+
+impl Streamed {
+    fn push(&mut self, delta: &str) {
+        if self.text.len() < LONGEST_TEXT {
+            self.text.push_str(delta);
+        }
+    }
+
+    fn text(self) -> (String, Option<Language>) {
+        (self.text, self.language)
+    }
+}
+
+async fn send_on(
+    connection: &mut Connection,
+    utterance: &mut Utterance,
+    input: Option<AsrInput>,
+) -> Result<(), Ended> {
+    match input {
+        Some(AsrInput::Audio(frame)) => {
+            utterance.keep(&frame);
+            connection.send(chunk(&frame)).await?;
+        }
+        Some(AsrInput::Finish) => {
+            utterance.finished = true;
+            connection.send(AudioStop::default().into()).await?;
+        }
+        None => return Err(Ended::Unwanted),
+    }
+    Ok(())
+}
+
+fn chunk(frame: &Frame) -> Message {
+    AudioChunk { format: AudioFormat::SLIN16, timestamp: None, audio: frame.to_wire().to_vec() }.into()
+}

@@ -1,0 +1,128 @@
+//! Translation for one leg, by the first engine of a chain that answers.
+
+mod deepl;
+mod libretranslate;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use audio_path::SegmentId;
+use engines::{Failure, FailureKind};
+use session::Language;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::chain::{Line, Stage};
+use super::{Answer, Transport};
+use crate::config::Mt;
+
+/// How long one translation may take, retries and other engines included; the session gives up at about the same time.
+const DEADLINE: Duration = Duration::from_secs(4);
+/// How long an engine may take that another comes after, who must still be in time.
+const ANSWER_DEADLINE: Duration = Duration::from_millis(1_500);
+/// Translations of one leg under way at once.
+const MOST_AT_ONCE: usize = 4;
+/// Sentences before the one to be translated that an engine is shown.
+const CONTEXT_SENTENCES: usize = 3;
+
+/// Translation for one leg.
+#[derive(Clone)]
+pub struct Translator(Arc<Inner>);
+
+struct Inner {
+    stage: Arc<Stage<Mt>>,
+    line: Line<Mt>,
+    transport: Transport,
+    answers: mpsc::Sender<Answer>,
+    at_once: Semaphore,
+    /// What was said last, each in its language.
+    said: Mutex<VecDeque<(Language, String)>>,
+}
+
+/// What is to be translated.
+struct Job {
+    text: String,
+    source: Language,
+    target: Language,
+    /// What was said before it in the same language.
+    context: String,
+}
+
+impl Translator {
+    /// A translator by `stage`'s engines that answers to `answers`.
+    pub fn new(stage: &Arc<Stage<Mt>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
+        Self(Arc::new(Inner {
+            stage: Arc::clone(stage),
+            line: Line::new(stage),
+            transport: transport.clone(),
+            answers,
+            at_once: Semaphore::new(MOST_AT_ONCE),
+            said: Mutex::default(),
+        }))
+    }
+
+    /// Connects before the first text.
+    pub async fn warm(self) {
+        let provider = self.0.stage.provider(self.0.line.current());
+        // Who cannot be reached now may be when he is needed; the first text tells.
+        let _not_yet = probe(&self.0.transport, provider).await;
+    }
+
+    /// Has a text translated.
+    pub fn translate(&self, segment: SegmentId, text: String, source: Language, target: Language) {
+        let context = self.remember(&text, source);
+        let (this, job) = (self.clone(), Job { text, source, target, context });
+        tokio::spawn(async move {
+            let answer = match this.run(&job).await {
+                Ok(text) => Answer::Translated { segment, text },
+                Err(failure) => Answer::NotTranslated { segment, reason: failure.to_string() },
+            };
+            // A leg that hung up does not listen any more.
+            let _hung_up = this.0.answers.send(answer).await;
+        });
+    }
+
+    /// What was said before `text` in its language; `text` is remembered in its turn.
+    fn remember(&self, text: &str, source: Language) -> String {
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let before: Vec<&str> =
+            said.iter().filter(|(language, _)| *language == source).map(|(_, text)| text.as_str()).collect();
+        let context = before.join(" ");
+        said.push_back((source, text.to_owned()));
+        if said.len() > CONTEXT_SENTENCES {
+            said.pop_front();
+        }
+        context
+    }
+
+    async fn run(&self, job: &Job) -> Result<String, Failure> {
+        let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");
+        let _turn = self.0.at_once.acquire().await.map_err(gone)?;
+        let mut effort = self.0.line.effort(DEADLINE);
+        loop {
+            let turn = effort.turn().await?;
+            let asked = ask(&self.0.transport, self.0.stage.provider(turn.index), job);
+            let patience = if turn.is_last { DEADLINE } else { ANSWER_DEADLINE };
+            let late = |_| Failure::new(FailureKind::Slow, "no translation in time");
+            let outcome = tokio::time::timeout(patience, asked).await.map_err(late);
+            if let Some(text) = effort.judge(outcome.flatten()) {
+                return Ok(text);
+            }
+        }
+    }
+}
+
+async fn ask(transport: &Transport, provider: &Mt, job: &Job) -> Result<String, Failure> {
+    match provider {
+        Mt::LibreTranslate(service) => libretranslate::translate(transport, service, job).await,
+        Mt::DeepL(service) => deepl::translate(transport, service, job).await,
+    }
+}
+
+/// Tries to reach an engine, and leaves a connection open.
+pub(super) async fn probe(transport: &Transport, provider: &Mt) -> Result<(), Failure> {
+    match provider {
+        Mt::LibreTranslate(service) => libretranslate::probe(transport, service).await,
+        Mt::DeepL(service) => deepl::probe(transport, service).await,
+    }
+}

@@ -1,0 +1,79 @@
+use engines::tts::deepgram_aura::{Options, RATE, Stream};
+use engines::wyoming::AudioFormat;
+use engines::{Failure, FailureKind};
+use secrecy::ExposeSecret;
+use session::Language;
+
+use super::socket::{open, speak_through};
+use super::{Output, SpeakJob};
+use crate::clients::Transport;
+use crate::clients::resample::Converter;
+use crate::clients::websocket::Socket;
+use crate::config::Service;
+use crate::hub::now;
+
+/// The vendor's usual voice in a language that it speaks.
+fn usual_voice(language: Language) -> Option<&'static str> {
+    Some(match language.code() {
+        "en" => "aura-2-thalia-en",
+        "es" => "aura-2-celeste-es",
+        "de" => "aura-2-julius-de",
+        "fr" => "aura-2-agathe-fr",
+        "it" => "aura-2-livia-it",
+        "nl" => "aura-2-rhea-nl",
+        "ja" => "aura-2-izanami-ja",
+        _ => return None,
+    })
+}
+
+/// A leg's connections to the vendor, one a voice.
+pub(super) struct Aura {
+    transport: Transport,
+    service: Service,
+    lines: Vec<(Language, Stream, Socket)>,
+}
+
+impl Aura {
+    pub(super) fn new(transport: Transport, service: Service) -> Self {
+        Self { transport, service, lines: Vec::new() }
+    }
+
+    pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
+        let place = self.lines.iter().position(|(language, ..)| *language == job.language);
+        let (mut stream, mut socket) = match place.map(|place| self.lines.swap_remove(place)) {
+            Some((_, stream, socket)) => (stream, socket),
+            None => output.next(self.open(job.language)).await?,
+        };
+        let clause = stream.speak(&job.text);
+        let flush = stream.flush(std::time::Duration::from_nanos(now().as_nanos())).map_err(|wait| {
+            let limited = Failure::new(FailureKind::RateLimited, "the voice may not be asked so often");
+            Failure { retry_after: Some(wait), ..limited }
+        })?;
+        let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
+        let read = |message| stream.receive(&message);
+        speak_through(&mut socket, [clause, flush], read, Stream::closed, &mut converter, output).await?;
+        output.finish(converter).await?;
+        self.lines.push((job.language, stream, socket));
+        Ok(())
+    }
+
+    async fn open(&self, language: Language) -> Result<(Stream, Socket), Failure> {
+        let voice = self.service.voice(language).or(usual_voice(language)).ok_or_else(|| {
+            let detail = format!("no voice speaks {language}; name one in its voices");
+            Failure::new(FailureKind::Refused, detail)
+        })?;
+        let stream = Stream::new(Options::new(voice.to_owned()));
+        let key = self.service.key.as_ref().map_or("", |key| key.expose_secret());
+        let handshake = stream.handshake(&self.service.url, key);
+        Ok((stream, open(&self.transport, &handshake, Stream::refused).await?))
+    }
+}
+
+/// Opens a line and hangs up.
+pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
+    let english = "en".parse().expect("a language code");
+    let (stream, mut socket) = Aura::new(transport.clone(), service.clone()).open(english).await?;
+    socket.send(stream.close()).await?;
+    socket.close().await;
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Speech synthesis for one leg, by the first engine of a chain that answers: one text after the other.
+
+mod aura;
+mod elevenlabs;
+mod openai_speech;
+mod socket;
+mod wyoming;
+pub(super) mod xtts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use audio_path::{SAMPLE_RATE, SegmentId};
+use engines::{Failure, FailureKind};
+use session::Language;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::chain::{Line, Stage};
+use super::resample::Converter;
+use super::{Answer, Transport};
+use crate::config::{Service, Tts};
+
+/// How long a text may take to be spoken, retries and other engines included.
+const DEADLINE: Duration = Duration::from_secs(6);
+/// How long an engine may take to its first audio that another comes after, who must still be in time.
+const FIRST_DEADLINE: Duration = Duration::from_millis(1_500);
+/// How long more audio may take: it is being played meanwhile.
+const NEXT_DEADLINE: Duration = Duration::from_secs(3);
+/// Speech longer than this comes from a broken engine.
+const MOST_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
+/// How often an open line is looked after.
+const STAY_EVERY: Duration = Duration::from_secs(5);
+/// Texts that may wait to be spoken.
+const MOST_JOBS: usize = 128;
+
+/// A text to be spoken.
+#[derive(Debug)]
+pub struct SpeakJob {
+    /// Under which number.
+    pub segment: SegmentId,
+    /// What.
+    pub text: String,
+    /// In which language.
+    pub language: Language,
+}
+
+/// Speech synthesis for one leg.
+pub struct Speaker {
+    jobs: mpsc::Sender<SpeakJob>,
+}
+
+struct Worker {
+    line: Line<Tts>,
+    /// One for each engine of the chain, in its order.
+    backends: Vec<Backend>,
+    answers: mpsc::Sender<Answer>,
+}
+
+/// A leg's way to one engine.
+enum Backend {
+    Wyoming(wyoming::Wyoming),
+    Aura(aura::Aura),
+    ElevenLabs(Box<elevenlabs::ElevenLabs>),
+    OpenAi(Transport, Service),
+    Xtts(Transport, Service),
+}
+
+/// Where the speech of one text goes.
+struct Output<'a> {
+    segment: SegmentId,
+    answers: &'a mpsc::Sender<Answer>,
+    /// Samples that were passed on.
+    given: usize,
+    first_deadline: Duration,
+}
+
+impl Speaker {
+    /// A speaker by `stage`'s engines that connects at once and answers to `answers`. It ends when it is dropped.
+    pub fn new(stage: &Arc<Stage<Tts>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
+        let (jobs, queue) = mpsc::channel(MOST_JOBS);
+        let backends = stage.providers().map(|provider| Backend::new(provider, transport)).collect();
+        tokio::spawn(Worker { line: Line::new(stage), backends, answers }.run(queue));
+        Self { jobs }
+    }
+
+    /// Queues a text.
+    ///
+    /// # Errors
+    /// Where too many wait.
+    pub fn speak(&self, job: SpeakJob) -> Result<(), Failure> {
+        let full = |_| Failure::new(FailureKind::Slow, "too much waits to be spoken");
+        self.jobs.try_send(job).map_err(full)
+    }
+}
+
+impl Backend {
+    fn new(provider: &Tts, transport: &Transport) -> Self {
+        let transport = transport.clone();
+        match provider.clone() {
+            Tts::Wyoming(endpoint) => Self::Wyoming(wyoming::Wyoming::new(endpoint)),
+            Tts::DeepgramAura(service) => Self::Aura(aura::Aura::new(transport, service)),
+            Tts::ElevenLabs(service) => {
+                Self::ElevenLabs(Box::new(elevenlabs::ElevenLabs::new(transport, service)))
+            }
+            Tts::OpenAi(service) => Self::OpenAi(transport, service),
+            Tts::Xtts(service) => Self::Xtts(transport, service),
+        }
+    }
+
+    /// Has a line ready before it is needed, where that can be known, and keeps it.
+    async fn stay(&mut self) {
+        match self {
+            Self::Wyoming(wyoming) => wyoming.warm().await,
+            Self::ElevenLabs(elevenlabs) => elevenlabs.stay().await,
+            Self::Aura(_) | Self::OpenAi(..) | Self::Xtts(..) => {}
+        }
+    }
+
+    async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Wyoming(wyoming) => wyoming.speak(job, output).await,
+            Self::Aura(aura) => aura.speak(job, output).await,
+            Self::ElevenLabs(elevenlabs) => elevenlabs.speak(job, output).await,
+            Self::OpenAi(transport, service) => openai_speech::speak(transport, service, job, output).await,
+            Self::Xtts(transport, service) => xtts::speak(transport, service, job, output).await,
+        }
+    }
+}
+
+impl Worker {
+    async fn run(mut self, mut queue: mpsc::Receiver<SpeakJob>) {
+        loop {
+            self.backends[self.line.current()].stay().await;
+            let job = match timeout(STAY_EVERY, queue.recv()).await {
+                Err(_nothing_to_say) => continue,
+                Ok(None) => return,
+                Ok(Some(job)) => job,
+            };
+            let segment = job.segment;
+            let answer = match self.speak(&job).await {
+                Ok(()) => Answer::SpeechComplete { segment },
+                Err(failure) => Answer::NotSpoken { segment, reason: failure.to_string() },
+            };
+            if self.answers.send(answer).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn speak(&mut self, job: &SpeakJob) -> Result<(), Failure> {
+        let mut output =
+            Output { segment: job.segment, answers: &self.answers, given: 0, first_deadline: DEADLINE };
+        let mut effort = self.line.effort(DEADLINE);
+        loop {
+            let turn = effort.turn().await?;
+            output.first_deadline = if turn.is_last { DEADLINE } else { FIRST_DEADLINE };
+            let outcome = match self.backends[turn.index].speak(job, &mut output).await {
+                Ok(()) if output.given == 0 => {
+                    Err(Failure::new(FailureKind::Protocol, "the speech is empty"))
+                }
+                outcome => outcome,
+            };
+            let failure = outcome.as_ref().err().cloned();
+            match effort.judge(outcome) {
+                Some(()) => return Ok(()),
+                // What was heard is not said again by another voice.
+                None if output.given > 0 => return Err(failure.expect("only a failure is not the end")),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Output<'_> {
+    /// Waits for what an engine sends next, as long as that may take.
+    async fn next<T>(&self, coming: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let patience = if self.given == 0 { self.first_deadline } else { NEXT_DEADLINE };
+        timeout(patience, coming).await.map_err(|_| Failure::new(FailureKind::Slow, "no speech in time"))?
+    }
+
+    /// Takes raw samples of `converter`'s format.
+    async fn push(&mut self, converter: &mut Converter, bytes: &[u8]) -> Result<(), Failure> {
+        let samples = converter.push(bytes)?;
+        self.pass_on(samples).await
+    }
+
+    /// The speech is complete.
+    async fn finish(&mut self, mut converter: Converter) -> Result<(), Failure> {
+        let samples = converter.finish()?;
+        self.pass_on(samples).await
+    }
+
+    async fn pass_on(&mut self, samples: Vec<i16>) -> Result<(), Failure> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        self.given += samples.len();
+        if self.given > MOST_SAMPLES {
+            return Err(Failure::new(FailureKind::Protocol, "the speech does not end"));
+        }
+        let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");
+        self.answers.send(Answer::Speech { segment: self.segment, samples }).await.map_err(gone)
+    }
+}
+
+/// Tries to reach an engine.
+pub(super) async fn probe(transport: &Transport, provider: &Tts) -> Result<(), Failure> {
+    match provider {
+        Tts::Wyoming(endpoint) => super::connection::probe(endpoint).await,
+        Tts::DeepgramAura(service) => aura::probe(transport, service).await,
+        Tts::ElevenLabs(service) => elevenlabs::probe(transport, service).await,
+        Tts::OpenAi(service) => openai_speech::probe(transport, service).await,
+        Tts::Xtts(service) => xtts::probe(transport, service).await,
+    }
+}

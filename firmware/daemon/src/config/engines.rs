@@ -1,0 +1,369 @@
+//! The engines that the configuration names, and the chains they stand in.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use secrecy::SecretString;
+use session::Language;
+use toml::Spanned;
+
+use super::Fault;
+use super::file::{DeviceTable, EngineTable, EnginesTable, KindOfEngine};
+use crate::endpoint::Endpoint;
+
+/// The engines on the device, in chains and in reports.
+const DEVICE: &str = "device";
+/// A key file larger than this is none.
+const LONGEST_KEY: usize = 4_096;
+
+/// One chain a stage: best first, never empty.
+#[derive(Clone, Debug)]
+pub struct Engines {
+    /// Speech recognition.
+    pub asr: Vec<Engine<Asr>>,
+    /// Translation.
+    pub mt: Vec<Engine<Mt>>,
+    /// Speech synthesis.
+    pub tts: Vec<Engine<Tts>>,
+}
+
+/// An engine of a chain.
+#[derive(Clone, Debug)]
+pub struct Engine<P> {
+    /// As the configuration calls it.
+    pub name: String,
+    /// Whose it is, and how it is asked.
+    pub provider: P,
+}
+
+/// Who recognises speech.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the providers' own names")]
+pub enum Asr {
+    Wyoming(Endpoint),
+    DeepgramListen(Service),
+    DeepgramFlux(Service),
+}
+
+/// Who translates.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the providers' own names")]
+pub enum Mt {
+    LibreTranslate(Service),
+    DeepL(Service),
+}
+
+/// Who speaks.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the providers' own names")]
+pub enum Tts {
+    Wyoming(Endpoint),
+    DeepgramAura(Service),
+    ElevenLabs(Service),
+    OpenAi(Service),
+    Xtts(Service),
+}
+
+/// A service that is asked over HTTP or a WebSocket.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Base URL, without a slash at its end.
+    pub url: String,
+    /// Never shown.
+    pub key: Option<SecretString>,
+    /// Where the provider has several.
+    pub model: Option<String>,
+    /// The provider's name of the voice for each language.
+    pub voices: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// The voice for `language`, or the provider's usual one.
+    pub fn voice(&self, language: Language) -> Option<&str> {
+        self.voices.get(language.code()).map(String::as_str)
+    }
+}
+
+impl Engines {
+    pub(super) fn read(
+        device: DeviceTable,
+        chains: EnginesTable,
+        named: BTreeMap<String, Spanned<EngineTable>>,
+    ) -> Result<Self, Fault> {
+        let speech = match device.speech {
+            Some(url) => endpoint("device.speech", &url)?,
+            None => Endpoint::Tcp("127.0.0.1".into(), 10_300),
+        };
+        let translation = match device.translation {
+            Some(url) => base("device.translation", &url, &["http", "https"])?,
+            None => "http://127.0.0.1:5000".into(),
+        };
+        let mut all = Named(BTreeMap::new());
+        for (name, table) in named {
+            if name == DEVICE {
+                let message = format!("engine.{DEVICE}: that name is taken; its addresses stand in [device]");
+                return Err((Some(table.span()), message));
+            }
+            let provider = provider(&name, table)?;
+            all.0.insert(name, provider);
+        }
+        let on_device = Service { url: translation, key: None, model: None, voices: BTreeMap::new() };
+        Ok(Self {
+            asr: all.chain("asr", chains.asr, Asr::Wyoming(speech.clone()), Provider::asr)?,
+            mt: all.chain("mt", chains.mt, Mt::LibreTranslate(on_device), Provider::mt)?,
+            tts: all.chain("tts", chains.tts, Tts::Wyoming(speech), Provider::tts)?,
+        })
+    }
+}
+
+/// An engine before it is known for which stage it is used.
+#[derive(Clone)]
+struct Provider {
+    kind: KindOfEngine,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Wyoming(Endpoint),
+    Service(Service),
+}
+
+impl Provider {
+    fn asr(self) -> Option<Asr> {
+        match (self.kind, self.place) {
+            (KindOfEngine::Wyoming, Place::Wyoming(endpoint)) => Some(Asr::Wyoming(endpoint)),
+            (KindOfEngine::DeepgramListen, Place::Service(service)) => Some(Asr::DeepgramListen(service)),
+            (KindOfEngine::DeepgramFlux, Place::Service(service)) => Some(Asr::DeepgramFlux(service)),
+            _ => None,
+        }
+    }
+
+    fn mt(self) -> Option<Mt> {
+        match (self.kind, self.place) {
+            (KindOfEngine::Libretranslate, Place::Service(service)) => Some(Mt::LibreTranslate(service)),
+            (KindOfEngine::Deepl, Place::Service(service)) => Some(Mt::DeepL(service)),
+            _ => None,
+        }
+    }
+
+    fn tts(self) -> Option<Tts> {
+        match (self.kind, self.place) {
+            (KindOfEngine::Wyoming, Place::Wyoming(endpoint)) => Some(Tts::Wyoming(endpoint)),
+            (KindOfEngine::DeepgramAura, Place::Service(service)) => Some(Tts::DeepgramAura(service)),
+            (KindOfEngine::Elevenlabs, Place::Service(service)) => Some(Tts::ElevenLabs(service)),
+            (KindOfEngine::OpenaiSpeech, Place::Service(service)) => Some(Tts::OpenAi(service)),
+            (KindOfEngine::Xtts, Place::Service(service)) => Some(Tts::Xtts(service)),
+            _ => None,
+        }
+    }
+}
+
+struct Named(BTreeMap<String, Provider>);
+
+impl Named {
+    /// The chain `names` of one stage; without one, the device alone.
+    fn chain<P>(
+        &self,
+        stage: &str,
+        names: Option<Vec<Spanned<String>>>,
+        device: P,
+        of_stage: impl Fn(Provider) -> Option<P>,
+    ) -> Result<Vec<Engine<P>>, Fault> {
+        let mut device = Some(device);
+        let mut chain: Vec<Engine<P>> = Vec::new();
+        for name in names.unwrap_or_else(|| vec![Spanned::new(0..0, DEVICE.into())]) {
+            let fault = |message| (Some(name.span()), format!("engines.{stage}: {message}"));
+            let name = name.get_ref();
+            if chain.iter().any(|engine| engine.name == *name) {
+                return Err(fault(format!("{name} is there twice; name each engine once")));
+            }
+            let provider = if name == DEVICE {
+                device.take()
+            } else {
+                let known = self.0.get(name);
+                let known = known
+                    .ok_or_else(|| fault(format!("there is no [engine.{name}]; add it, or name another")))?;
+                of_stage(known.clone())
+            };
+            let provider = provider
+                .ok_or_else(|| fault(format!("{name} is not of a kind that does this; name another")))?;
+            chain.push(Engine { name: name.clone(), provider });
+        }
+        if chain.is_empty() {
+            return Err((None, format!("engines.{stage}: name at least one engine, such as \"{DEVICE}\"")));
+        }
+        Ok(chain)
+    }
+}
+
+fn provider(name: &str, table: Spanned<EngineTable>) -> Result<Provider, Fault> {
+    let span = table.span();
+    let table = table.into_inner();
+    let kind = table.kind;
+    let place = match kind {
+        KindOfEngine::Wyoming => Place::Wyoming(wyoming(name, span, &table)?),
+        _ => Place::Service(service(name, span, table)?),
+    };
+    Ok(Provider { kind, place })
+}
+
+fn wyoming(name: &str, span: Range<usize>, table: &EngineTable) -> Result<Endpoint, Fault> {
+    let superfluous = table.key_file.is_some()
+        || table.key_credential.is_some()
+        || table.model.is_some()
+        || !table.voices.is_empty();
+    if superfluous {
+        return Err((Some(span), format!("engine.{name}: the kind wyoming has a url and nothing else")));
+    }
+    let key = format!("engine.{name}.url");
+    let url = table.url.as_ref();
+    endpoint(&key, url.ok_or_else(|| (Some(span), format!("{key}: write \"tcp://HOST:PORT\"")))?)
+}
+
+fn service(name: &str, span: Range<usize>, table: EngineTable) -> Result<Service, Fault> {
+    let (schemes, usual): (&[&str], Option<&str>) = match table.kind {
+        KindOfEngine::DeepgramListen | KindOfEngine::DeepgramFlux | KindOfEngine::DeepgramAura => {
+            (&["wss", "ws"], Some("wss://api.deepgram.com"))
+        }
+        KindOfEngine::Elevenlabs => (&["wss", "ws"], Some("wss://api.elevenlabs.io")),
+        KindOfEngine::OpenaiSpeech => (&["https", "http"], Some("https://api.openai.com")),
+        KindOfEngine::Deepl => (&["https", "http"], None),
+        KindOfEngine::Xtts | KindOfEngine::Libretranslate | KindOfEngine::Wyoming => {
+            (&["http", "https"], None)
+        }
+    };
+    let has_own_server = matches!(table.kind, KindOfEngine::Xtts | KindOfEngine::Libretranslate);
+    let key = key(name, &table)?;
+    if key.is_none() && !has_own_server {
+        let message = format!("engine.{name}: a key is missing; name a key_file or a key_credential");
+        return Err((Some(span), message));
+    }
+    let url = match (&table.url, usual) {
+        (Some(url), _) => base(&format!("engine.{name}.url"), url, schemes)?,
+        (None, Some(usual)) => usual.into(),
+        // An empty one lets the provider's file choose, as DeepL's does by the kind of key.
+        (None, None) if table.kind == KindOfEngine::Deepl => String::new(),
+        (None, None) => {
+            return Err((Some(span), format!("engine.{name}.url: write \"{}://HOST:PORT\"", schemes[0])));
+        }
+    };
+    for language in table.voices.keys() {
+        let parsed: Result<Language, _> = language.parse();
+        if !parsed.is_ok_and(|parsed| parsed.code() == language) {
+            let message = format!("engine.{name}.voices: {language:?} is no language code such as \"en\"");
+            return Err((Some(span), message));
+        }
+    }
+    Ok(Service { url, key, model: table.model, voices: table.voices })
+}
+
+/// The key in a file of its own, or in a credential of the service manager's.
+fn key(name: &str, table: &EngineTable) -> Result<Option<SecretString>, Fault> {
+    let (option, span, path) = match (&table.key_file, &table.key_credential) {
+        (None, None) => return Ok(None),
+        (Some(file), None) => ("key_file", file.span(), file.get_ref().clone()),
+        (None, Some(credential)) => {
+            let fault =
+                |message| (Some(credential.span()), format!("engine.{name}.key_credential: {message}"));
+            let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                fault(
+                    "the service manager gives none; start dragomand by its unit, or use key_file".to_owned(),
+                )
+            })?;
+            let credential_name = credential.get_ref();
+            if credential_name.is_empty() || credential_name.contains('/') || credential_name.starts_with('.')
+            {
+                return Err(fault("write the credential's name, which has no slash".to_owned()));
+            }
+            ("key_credential", credential.span(), Path::new(&directory).join(credential_name))
+        }
+        (Some(file), Some(_)) => {
+            let message = format!("engine.{name}: key_file and key_credential are both there; keep one");
+            return Err((Some(file.span()), message));
+        }
+    };
+    let fault = |message: String| (Some(span.clone()), format!("engine.{name}.{option}: {message}"));
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        fault(format!("{}: {error}; put the key there, readable for dragomand", path.display()))
+    })?;
+    let key = text.trim();
+    let plain = key.len() <= LONGEST_KEY && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || !plain {
+        return Err(fault(format!("{}: this is no key; it is one word", path.display())));
+    }
+    Ok(Some(SecretString::from(key)))
+}
+
+fn endpoint(key: &str, value: &Spanned<String>) -> Result<Endpoint, Fault> {
+    Endpoint::parse(value.get_ref())
+        .ok_or_else(|| (Some(value.span()), format!("{key}: write \"tcp://HOST:PORT\" or \"unix:///PATH\"")))
+}
+
+/// A base URL without a slash at its end.
+fn base(key: &str, value: &Spanned<String>, schemes: &[&str]) -> Result<String, Fault> {
+    let url = value.get_ref().trim_end_matches('/');
+    let parsed = reqwest::Url::parse(url).ok();
+    if parsed.is_some_and(|parsed| schemes.contains(&parsed.scheme()) && parsed.has_host()) {
+        return Ok(url.to_owned());
+    }
+    Err((Some(value.span()), format!("{key}: write \"{}://HOST:PORT\"", schemes[0])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    const ROOM: &str = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n";
+
+    fn read(text: &str) -> Result<Engines, String> {
+        parse(&format!("{text}\n{ROOM}")).map(|config| config.engines).map_err(|(_, message)| message)
+    }
+
+    #[test]
+    fn without_a_word_the_device_does_it_all() {
+        let engines = read("").unwrap();
+        assert!(matches!(&engines.asr[..], [Engine { provider: Asr::Wyoming(_), .. }]));
+        assert!(matches!(&engines.mt[..], [Engine { provider: Mt::LibreTranslate(_), .. }]));
+        assert!(matches!(&engines.tts[..], [Engine { provider: Tts::Wyoming(_), .. }]));
+    }
+
+    #[test]
+    fn chains_name_engines_whose_keys_stay_hidden() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join("key");
+        std::fs::write(&key, "s3cret-word\n").unwrap();
+        let text = format!(
+            "[engines]\nasr = [\"cloud\", \"device\"]\n[engine.cloud]\nkind = \"deepgram-listen\"\nkey_file = {key:?}\n"
+        );
+        let engines = read(&text).unwrap();
+        let names: Vec<_> = engines.asr.iter().map(|engine| engine.name.as_str()).collect();
+        assert_eq!(names, ["cloud", "device"]);
+        assert!(!format!("{engines:?}").contains("s3cret"), "keys are not shown");
+        let Asr::DeepgramListen(service) = &engines.asr[0].provider else { panic!("{engines:?}") };
+        assert_eq!(service.url, "wss://api.deepgram.com");
+    }
+
+    #[test]
+    fn faults_say_what_to_do() {
+        let cases = [
+            ("[engines]\nasr = [\"cloud\"]", "[engine.cloud]"),
+            ("[engines]\nasr = []", "at least one"),
+            ("[engines]\nmt = [\"device\", \"device\"]", "twice"),
+            ("[engine.device]\nkind = \"wyoming\"\nurl = \"tcp://a:1\"", "[device]"),
+            ("[engine.a]\nkind = \"deepl\"", "key_file"),
+            ("[engine.a]\nkind = \"deepl\"\nkey_file = \"/nowhere/key\"", "/nowhere/key"),
+            ("[engine.a]\nkind = \"xtts\"", "engine.a.url"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"tcp://a:1\"", "http://HOST:PORT"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nvoices = { english = \"x\" }", "voices"),
+            ("[engine.a]\nkind = \"wyoming\"\nurl = \"tcp://a:1\"\nmodel = \"x\"", "nothing else"),
+            ("[engines]\ntts = [\"a\"]\n[engine.a]\nkind = \"libretranslate\"\nurl = \"http://a\"", "kind"),
+        ];
+        for (text, words) in cases {
+            let message = read(text).unwrap_err();
+            assert!(message.contains(words), "{text}: {message}");
+        }
+    }
+}
