@@ -18,13 +18,13 @@ const SET_UP: &str = "what this test needs is not installed: run `cargo xtask te
 const SENTENCE: &str = "Good morning. The train to the airport leaves from the second platform.";
 
 /// Fields drop in order: the server ends before its directory goes.
-struct Device {
+pub(crate) struct Device {
     engines: Engines,
     run_dir: RunDir,
 }
 
 impl Device {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let cache = Cache::locate().expect("a cache");
         let run_dir = RunDir::create(&cache).expect("a run directory");
         let options = Options {
@@ -45,7 +45,7 @@ impl Device {
         Voices::device(options.wyoming, options.libretranslate)
     }
 
-    fn world(&self) -> Arc<World> {
+    pub(crate) fn world(&self) -> Arc<World> {
         Arc::new(World::new("k", self.voices(), Delays::NONE, 1))
     }
 

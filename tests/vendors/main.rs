@@ -3,6 +3,7 @@
 //! Needs what the set-up of `cargo xtask test` brings: the vendors' packages, and models, Apertium and Pico.
 
 mod client;
+mod deepgram;
 mod deepl;
 mod device;
 mod elevenlabs;

@@ -17,7 +17,7 @@ use super::line::{Event, Line, Mouth, Say};
 use super::uuid;
 use crate::{Fault, Voices, World};
 
-const KNOWN: [(&str, Kind); 31] = [
+const KNOWN: [(&str, Kind); 32] = [
     ("callback", Kind::Text),
     ("callback_method", Kind::One(&["POST", "GET", "PUT", "DELETE"])),
     ("channels", Kind::One(&["1"])),
@@ -33,6 +33,7 @@ const KNOWN: [(&str, Kind); 31] = [
     ("keyterm", Kind::Text),
     ("keywords", Kind::Text),
     ("language", Kind::Text),
+    ("language_hint", Kind::Text),
     ("mip_opt_out", Kind::Flag),
     ("model", Kind::Prefix("nova")),
     ("multichannel", Kind::Flag),
