@@ -317,6 +317,14 @@ mod tests {
         }
 
         #[test]
+        fn no_changed_answer_panics(at in 0..66_usize, byte: u8) {
+            let mut body = br#"{"translations":[{"detected_source_language":"EN","text":"Hola"}]}"#.to_vec();
+            prop_assert!(read_answer(200, None, &body[..at], 1).is_err());
+            body[at] = byte;
+            drop(read_answer(200, None, &body, 1));
+        }
+
+        #[test]
         fn no_language_panics(language: String) {
             drop((source_code(&language), target_code(&language)));
         }
