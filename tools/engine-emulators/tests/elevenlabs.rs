@@ -194,3 +194,13 @@ async fn no_connection_is_left_open() {
     }
     assert_eq!(emulator.world.tally.read().connections, 3);
 }
+
+#[tokio::test]
+async fn an_emulator_that_is_dropped_closes_its_connections() {
+    let emulator = emulator().await;
+    let stream = stream(VOICE, "eleven_flash_v2_5");
+    let mut client = connect(&emulator, &stream, "k").await.unwrap();
+    client.send(stream.open()).await;
+    drop(emulator);
+    assert!(matches!(client.next().await, Event::Broken));
+}

@@ -144,34 +144,16 @@ struct Connection {
     fault: Option<Fault>,
 }
 
-/// Counts a connection as long as it is open.
-struct Open<'a>(&'a World);
-
-impl<'a> Open<'a> {
-    fn new(world: &'a World) -> Self {
-        world.tally.count(|counts| {
-            counts.connections += 1;
-            counts.open += 1;
-        });
-        Self(world)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.tally.count(|counts| counts.open -= 1);
-    }
-}
-
 impl Connection {
     async fn serve(self, socket: WebSocket) {
-        let _open = Open::new(&self.world);
+        let mut open = self.world.connect();
         let (mut sink, stream) = socket.split();
         let (orders, mut queue) = mpsc::unbounded_channel();
         let listening = self.listen(stream, orders);
         tokio::pin!(listening);
         let mut output = Output::new(&self, &mut sink);
         tokio::select! {
+            () = open.ended() => return,
             () = &mut listening => return,
             done = output.speak(&mut queue) => {
                 if let Err(gone) = done {
