@@ -48,6 +48,7 @@ mod chain;
 mod engine;
 mod failure;
 mod health;
+mod step;
 mod tiers;
 
 pub use backoff::Backoff;
@@ -57,4 +58,5 @@ pub use chain::{Chain, Serving};
 pub use engine::{Engine, Standing};
 pub use failure::Failure;
 pub use health::{Health, HealthState};
-pub use tiers::{Failed, Recovery, RecoveryCounts, Step, Tier};
+pub use step::{Failed, RecoveryCounts, Step, Tier};
+pub use tiers::Recovery;

@@ -1,0 +1,75 @@
+use audio_path::Timestamp;
+
+use super::Failure;
+
+/// How far recovery goes, as `recoveries_total` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// The request is made again.
+    Soft,
+    /// The component's state is made anew.
+    Hard,
+    /// Another engine serves.
+    Failover,
+    /// The subsystem is restarted.
+    Reset,
+}
+
+impl Tier {
+    /// All, mildest first.
+    pub const ALL: [Self; 4] = [Self::Soft, Self::Hard, Self::Failover, Self::Reset];
+
+    /// The tier as metrics spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+            Self::Hard => "hard",
+            Self::Failover => "failover",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// What to do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant's text tells its fields")]
+pub enum Step {
+    /// Make the same request again at this moment.
+    Retry { at: Timestamp },
+    /// Forget the connection, the resolved name and all that is known of them, and connect anew, until then at most.
+    Renew { until: Timestamp },
+    /// Let the chain choose another engine, which serves while this one is mended.
+    FailOver,
+    /// Restart the subsystem that the engine's clients are.
+    Restart,
+}
+
+/// A failure, and what decides about the next step besides it.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed {
+    /// What it means.
+    pub failure: Failure,
+    /// When the request is of no more use.
+    pub deadline: Timestamp,
+    /// Whether another engine of the chain could serve.
+    pub spare: bool,
+    /// Drawn uniformly from all its values.
+    pub draw: u32,
+}
+
+/// How often each tier was taken, and what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryCounts {
+    outcomes: [[u64; 2]; 4],
+}
+
+impl RecoveryCounts {
+    /// Recoveries by `tier` that ended with or without success.
+    pub const fn get(&self, tier: Tier, success: bool) -> u64 {
+        self.outcomes[tier as usize][success as usize]
+    }
+
+    pub(super) fn add(&mut self, tier: Tier, success: bool) {
+        self.outcomes[tier as usize][usize::from(success)] += 1;
+    }
+}
