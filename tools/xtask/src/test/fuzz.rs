@@ -29,7 +29,7 @@ pub(super) fn command(target: &str) -> Result<Command> {
     let corpus = folder(&format!("{target}/corpus"))?;
     let mut command = Command::new(lab::programs::program("fuzz")?);
     command.env("DRAGOMAN_FUZZ", target).arg(format!("-max_total_time={SECONDS}"));
-    command.args(["-verbosity=0", "-timeout=5", "-rss_limit_mb=1024", "-max_len=8192"]);
+    command.args(["-verbosity=0", "-timeout=25", "-rss_limit_mb=1024", "-max_len=8192"]);
     command.arg(format!("-artifact_prefix={}/", folder(target)?.display()));
     command.arg(corpus).arg(seeds().join(target));
     Ok(command)
