@@ -13,6 +13,7 @@ mod delays;
 pub mod elevenlabs;
 mod http;
 mod language;
+pub mod loopback;
 pub mod openai_speech;
 mod script;
 mod serve;

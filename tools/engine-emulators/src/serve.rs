@@ -103,9 +103,12 @@ impl Emulator {
             .await
             .with_context(|| format!("cannot listen on {wanted}: is it in use?"))?;
         let address = listener.local_addr()?;
+        let mut ended = world.ended.subscribe();
+        // Its connections are tasks of their own: they end once they have answered.
+        let ended = async move { ended.changed().await.unwrap_or_default() };
         let task = tokio::spawn(async move {
             let service = router.into_make_service_with_connect_info::<Connection>();
-            if let Err(error) = axum::serve(Prompt(listener), service).await {
+            if let Err(error) = axum::serve(Prompt(listener), service).with_graceful_shutdown(ended).await {
                 log::error!("{address} is no longer served: {error}");
             }
         });

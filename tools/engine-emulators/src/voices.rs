@@ -14,6 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::loopback;
+
 const ANSWER_AT_MOST: Duration = Duration::from_secs(30);
 /// Scripted speech is a tone of this length for each character of its text.
 const TONE_A_CHARACTER: Duration = Duration::from_millis(50);
@@ -239,7 +241,7 @@ async fn exchange(
 }
 
 async fn translate_on_device(server: SocketAddr, text: &str, source: &str, target: &str) -> Result<String> {
-    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_AT_MOST).build()?;
+    let client = loopback::client()?.timeout(ANSWER_AT_MOST).build()?;
     let request = TranslateRequest::plain(text, source, target);
     let response = client.post(format!("http://{server}/translate")).json(&request).send().await?;
     let answer: TranslateResponse = response.error_for_status()?.json().await?;

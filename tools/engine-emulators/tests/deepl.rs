@@ -171,3 +171,13 @@ async fn a_refusal_says_when_to_come_back() {
     let failure = read_answer(status, retry_after.as_deref(), &body, 2).unwrap_err();
     assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
 }
+
+#[tokio::test]
+async fn an_emulator_that_is_dropped_answers_no_more() {
+    let (emulator, client) = (emulator().await, client());
+    translate(&emulator, &client, "k").await.unwrap();
+    let url = format!("{}/v2/usage", base(&emulator));
+    drop(emulator);
+    let gone = async { while client.get(&url).send().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("its connections end");
+}

@@ -1,11 +1,12 @@
 //! A client that makes the requests of the crate `engines`.
 
+use engine_emulators::loopback;
 use engines::http::Request;
 use reqwest::{Client, Response};
 
 /// Keeps its connections.
 pub(crate) fn client() -> Client {
-    Client::builder().no_proxy().build().expect("a client")
+    loopback::client().and_then(|builder| Ok(builder.build()?)).expect("a client")
 }
 
 pub(crate) async fn send(client: &Client, request: Request) -> Response {
