@@ -1,6 +1,7 @@
 //! The engines that the configuration names, and the chains they stand in.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
@@ -285,7 +286,7 @@ fn key(name: &str, table: &EngineTable) -> Result<Option<SecretString>, Fault> {
         }
     };
     let fault = |message: String| (Some(span.clone()), format!("engine.{name}.{option}: {message}"));
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = small_file(&path).map_err(|error| {
         fault(format!("{}: {error}; put the key there, readable for dragomand", path.display()))
     })?;
     let key = text.trim();
@@ -294,6 +295,16 @@ fn key(name: &str, table: &EngineTable) -> Result<Option<SecretString>, Fault> {
         return Err(fault(format!("{}: this is no key; it is one word", path.display())));
     }
     Ok(Some(SecretString::from(key)))
+}
+
+/// Never waits, as for a pipe, and never reads without end.
+fn small_file(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(2 * LONGEST_KEY as u64).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn endpoint(key: &str, value: &Spanned<String>) -> Result<Endpoint, Fault> {
@@ -355,6 +366,7 @@ mod tests {
             ("[engine.device]\nkind = \"wyoming\"\nurl = \"tcp://a:1\"", "[device]"),
             ("[engine.a]\nkind = \"deepl\"", "key_file"),
             ("[engine.a]\nkind = \"deepl\"\nkey_file = \"/nowhere/key\"", "/nowhere/key"),
+            ("[engine.a]\nkind = \"deepl\"\nkey_file = \"/dev/zero\"", "no file"),
             ("[engine.a]\nkind = \"xtts\"", "engine.a.url"),
             ("[engine.a]\nkind = \"xtts\"\nurl = \"tcp://a:1\"", "http://HOST:PORT"),
             ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nvoices = { english = \"x\" }", "voices"),
