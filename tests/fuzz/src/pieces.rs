@@ -2,6 +2,9 @@
 
 use engines::websocket::Message;
 
+/// More would take its time and show nothing new.
+const MESSAGES_AT_MOST: usize = 64;
+
 /// A status, perhaps a `Retry-After` behind a blank, on the first line; the body follows.
 pub(crate) fn http(input: &[u8]) -> Option<(u16, Option<&str>, &[u8])> {
     let end = input.iter().position(|byte| *byte == b'\n')?;
@@ -15,7 +18,7 @@ pub(crate) fn http(input: &[u8]) -> Option<(u16, Option<&str>, &[u8])> {
 
 /// A message a line; after a tab a binary one.
 pub(crate) fn messages(input: &[u8]) -> impl Iterator<Item = Message> {
-    input.split(|byte| *byte == b'\n').map(|line| match line.split_first() {
+    input.split(|byte| *byte == b'\n').take(MESSAGES_AT_MOST).map(|line| match line.split_first() {
         Some((b'\t', binary)) => Message::Binary(binary.to_vec()),
         _ => Message::Text(String::from_utf8_lossy(line).into_owned()),
     })
@@ -29,6 +32,7 @@ pub(crate) fn datagrams(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
         input = rest;
         Some(datagram)
     })
+    .take(MESSAGES_AT_MOST)
 }
 
 /// `stream` in pieces of lengths that depend on it.

@@ -98,8 +98,8 @@ pub(crate) fn deepgram_listen(input: &[u8]) -> bool {
     let mut stream = deepgram_listen::Stream::new(options, Hearing::BEFORE);
     let mut hearing = Hearing::new();
     for message in messages(input) {
-        stream.audio(&[0; 1_600]);
-        hearing.sent += Duration::from_millis(100);
+        stream.audio(&[0; 160]);
+        hearing.sent += Duration::from_millis(10);
         let said = stream.receive(&message);
         hearing.take(said, stream.until());
         stream.finish();
@@ -113,8 +113,8 @@ pub(crate) fn deepgram_flux(input: &[u8]) -> bool {
     let mut stream = deepgram_flux::Stream::new(options, Hearing::BEFORE);
     let mut hearing = Hearing::new();
     for message in messages(input) {
-        stream.audio(&[0; 1_600]);
-        hearing.sent += Duration::from_millis(100);
+        stream.audio(&[0; 160]);
+        hearing.sent += Duration::from_millis(10);
         let said = stream.receive(&message);
         hearing.take(said, stream.until());
         stream.finish();
