@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine_emulators::{Delay, Delays, Emulator, Fault, Voices, World, deepgram};
-use engines::asr::{Heard, deepgram_flux as flux, deepgram_listen as listen};
+use engines::asr::{Heard, Word, deepgram_flux as flux, deepgram_listen as listen};
 use engines::tts::{Spoken, deepgram_aura as aura};
 use engines::websocket::{Handshake, Message};
 use engines::{Failure, FailureKind};
@@ -206,6 +206,56 @@ async fn a_connection_that_breaks_loses_no_word() {
     assert_eq!(emulator.world.tally.read().connections, 2);
 }
 
+/// All words of `speech`, whatever happens to its connections: what is not answered is sent again.
+async fn persist(emulator: &Emulator, speech: &[i16]) -> Vec<Word> {
+    let (mut words, mut before) = (Vec::new(), Duration::ZERO);
+    loop {
+        let mut stream = english(before);
+        let mut client = connect(emulator, &stream).await;
+        let sent = (before.as_secs_f64() * 16_000.0).round() as usize;
+        say(&mut client, &mut stream, &speech[sent..]).await;
+        let Some(finish) = stream.finish() else { return words };
+        client.send(finish).await;
+        let heard = hear(&mut client, &mut stream, &Heard::Finished).await;
+        let finished = heard.contains(&Heard::Finished);
+        for heard in heard {
+            if let Heard::Segment { words: more, .. } = heard {
+                words.extend(more);
+            }
+        }
+        if finished {
+            return words;
+        }
+        before = stream.until();
+    }
+}
+
+#[tokio::test]
+async fn no_word_is_lost_moved_or_repeated_by_broken_connections() {
+    let said = ["One two three.", "Four five six.", "Seven eight nine."];
+    let utterance = [recording(), vec![0; 12_000]].concat();
+    let speech = utterance.repeat(said.len());
+    let expected = persist(&emulator(&said, Delays::NONE).await, &speech).await;
+    assert_eq!(expected.len(), 9, "{expected:?}");
+    let length = speech.len() as u64 / 16;
+    let mut random = fastrand::Rng::with_seed(12);
+    let mut broken = 0;
+    for _ in 0..120 {
+        let emulator = emulator(&said, Delays { asr: Delay::Fixed(MS(1)), ..Delays::NONE }).await;
+        for code in [1011, 1006, 1011] {
+            let after = MS(random.u64(1..length));
+            emulator.world.script.push(Fault::Close { code, reason: "NET-0000".into(), after });
+        }
+        let words = persist(&emulator, &speech).await;
+        let same = |(word, expected): (&Word, &Word)| {
+            word.text == expected.text && word.start.abs_diff(expected.start) <= MS(100)
+        };
+        assert!(words.len() == 9 && words.iter().zip(&expected).all(same), "{words:?}, not {expected:?}");
+        broken += emulator.world.tally.read().connections - 1;
+    }
+    assert!(broken >= 200, "{broken}");
+}
+
 #[tokio::test]
 async fn finals_that_repeat_or_swap_are_heard_once() {
     for fault in [Fault::RepeatFinals, Fault::SwapFinals] {
@@ -328,6 +378,18 @@ async fn faults_are_met() {
     client.send(stream.finish().expect("something to finish")).await;
     let heard = hear(&mut client, &mut stream, &Heard::Finished).await;
     assert!(asked.elapsed() >= MS(700) && segments(&heard).concat() == TEXT, "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_service_takes_all_and_answers_nothing() {
+    let emulator = emulator(&[TEXT], Delays::NONE).await;
+    emulator.world.script.push(Fault::Silence);
+    let mut stream = english(Duration::ZERO);
+    let mut client = connect(&emulator, &stream).await;
+    say(&mut client, &mut stream, &recording()).await;
+    client.send(stream.finish().expect("something to finish")).await;
+    assert!(timeout(MS(5_000), client.next()).await.is_err());
+    assert_eq!(stream.until(), Duration::ZERO);
 }
 
 #[tokio::test]

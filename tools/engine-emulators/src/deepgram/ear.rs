@@ -16,6 +16,8 @@ const BLOCK: usize = 256;
 const THRESHOLD: f32 = 0.5;
 /// … and so many in a row begin speech: shorter sounds are clicks.
 const SHORTEST: u64 = 3;
+/// Speech on the device is heard anew this often.
+pub(super) const HEAR_EVERY: u64 = RATE;
 /// Scripted speakers say two and a half words a second.
 const WORD: u64 = RATE * 2 / 5;
 /// Heard before the first voice, so that soft beginnings are not cut.
@@ -30,7 +32,7 @@ pub(super) struct Window {
     pub(super) voice: Option<Range<u64>>,
     audio: Vec<i16>,
     /// Where they are known beforehand.
-    words: Option<Vec<String>>,
+    pub(super) words: Option<Vec<String>>,
 }
 
 /// The words of a window.
@@ -117,9 +119,9 @@ impl Ear {
         self.script.is_some()
     }
 
-    /// What of a scripted utterance was not final when the connection ended.
-    pub(super) fn unsaid(self) -> Option<String> {
-        self.script.map(|(words, _)| words.join(" ")).filter(|words| !words.is_empty())
+    /// What of a scripted utterance is not final.
+    pub(super) fn unsaid(&self) -> Option<String> {
+        self.script.as_ref().map(|(words, _)| words.join(" "))
     }
 
     pub(super) fn position(&self) -> u64 {

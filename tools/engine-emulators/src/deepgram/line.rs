@@ -1,7 +1,7 @@
 //! One WebSocket: what is said waits for its time, and meets the connection's fault.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -46,12 +46,18 @@ pub(super) enum Event {
 pub(super) struct Mouth {
     queue: UnboundedSender<(Instant, Say)>,
     epoch: Arc<AtomicU64>,
+    finals: Arc<AtomicUsize>,
 }
 
 impl Mouth {
     pub(super) fn say(&self, due: Instant, say: Say) {
         // The line may have ended: then nobody hears it.
         drop(self.queue.send((due, say)));
+    }
+
+    /// How many finals were sent.
+    pub(super) fn finals(&self) -> usize {
+        self.finals.load(Ordering::Relaxed)
     }
 
     /// What speech belongs to that is made now.
@@ -82,7 +88,7 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn open(socket: WebSocket, world: &Arc<World>, fault: Option<Fault>) -> Self {
         let (sender, queue) = unbounded_channel();
-        let mouth = Mouth { queue: sender, epoch: Arc::default() };
+        let mouth = Mouth { queue: sender, epoch: Arc::default(), finals: Arc::default() };
         Self {
             socket,
             connection: world.connect(),
@@ -160,7 +166,7 @@ impl Line {
     async fn say(&mut self, say: Say) -> bool {
         if let Say::Close(code, reason) = say {
             if let Some(held) = self.held.take() {
-                self.send(Message::text(held.to_string())).await;
+                self.send_final(Message::text(held.to_string())).await;
             }
             self.hang_up(code, &reason).await;
             return false;
@@ -197,16 +203,22 @@ impl Line {
     async fn settle(&mut self, value: Value) -> bool {
         let text = Message::text(value.to_string());
         match self.fault {
-            Some(Fault::RepeatFinals) => self.send(text.clone()).await && self.send(text).await,
+            Some(Fault::RepeatFinals) => self.send_final(text.clone()).await && self.send(text).await,
             Some(Fault::SwapFinals) => {
                 let Some(held) = self.held.take() else {
                     self.held = Some(value);
                     return true;
                 };
-                self.send(text).await && self.send(Message::text(held.to_string())).await
+                self.send_final(text).await && self.send_final(Message::text(held.to_string())).await
             }
-            _ => self.send(text).await,
+            _ => self.send_final(text).await,
         }
+    }
+
+    async fn send_final(&mut self, text: Message) -> bool {
+        let sent = self.send(text).await;
+        self.mouth.finals.fetch_add(usize::from(sent), Ordering::Relaxed);
+        sent
     }
 
     async fn send(&mut self, message: Message) -> bool {

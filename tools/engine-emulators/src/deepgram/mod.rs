@@ -3,6 +3,7 @@
 mod admission;
 mod ear;
 mod flux;
+mod intake;
 mod line;
 mod listen;
 mod speak;
