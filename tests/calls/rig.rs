@@ -48,13 +48,24 @@ impl Rig {
         Watch { listener: self.appliance.daemon.listen().expect("the daemon answers"), seen: Vec::new() }
     }
 
-    /// What the daemon and the driver dropped, over all legs there are now.
-    pub(crate) fn dropped(&self) -> u64 {
+    /// What the daemon and the driver dropped, over all legs there are now: there must be `legs` of them in both.
+    pub(crate) fn dropped(&self, legs: usize) -> u64 {
         let status = self.appliance.daemon.status().expect("the daemon answers");
-        let legs = status["legs"].as_array().expect("legs").clone();
-        let reasons = legs.iter().filter_map(|leg| leg["frames"]["dropped"].as_object());
-        reasons.flat_map(|reasons| reasons.values()).filter_map(Value::as_u64).sum()
+        let of_daemon = status["legs"].as_array().expect("legs");
+        let table = self.appliance.asterisk.cli("slinpipe show channels").expect("Asterisk answers");
+        let of_driver: Vec<u64> = table.lines().filter_map(dropped_by_driver).collect();
+        assert_eq!((of_daemon.len(), of_driver.len()), (legs, legs), "{status}\n{table}");
+        let reasons = of_daemon.iter().filter_map(|leg| leg["frames"]["dropped"].as_object());
+        let by_daemon: u64 = reasons.flat_map(|reasons| reasons.values()).filter_map(Value::as_u64).sum();
+        by_daemon + of_driver.iter().sum::<u64>()
     }
+}
+
+/// The columns of drops in a line of `slinpipe show channels`: pipe full, malformed, failed.
+fn dropped_by_driver(line: &str) -> Option<u64> {
+    let columns: Vec<_> = line.split_whitespace().collect();
+    let number = |index: usize| columns.get(index)?.parse::<u64>().ok();
+    (columns.len() == 8 && line.starts_with("700-")).then(|| Some(number(4)? + number(5)? + number(6)?))?
 }
 
 /// The daemon's events as they come.

@@ -13,6 +13,8 @@ use softphone::{
     Step,
 };
 
+use crate::say::say;
+
 const ROOM: &str = "700";
 
 const ANSWER_AT_MOST: Duration = Duration::from_secs(10);
@@ -32,20 +34,21 @@ pub(crate) struct RecordedCall {
 }
 
 /// Calls, waits for the end of the announcement, speaks, and listens to the translation.
-pub(crate) fn with_recording(appliance: &Appliance, cache: &Cache) -> Result<RecordedCall> {
+pub(crate) fn with_recording(appliance: &mut Appliance, cache: &Cache) -> Result<RecordedCall> {
     let utterance = speech::sentence(cache)?;
     let phone = start_phone(appliance)?;
     let audio = AudioOptions { record: true, ..AudioOptions::default() };
-    let (mut call, connected) = connect(&phone, audio)?;
-    println!("A caller says: “{}”", utterance.text);
+    let (mut call, connected) = connect(appliance, &phone, audio)?;
+    say!("A caller says: “{}”", utterance.text);
     let end = call.run_until(
         vec![
             Step::WaitQuiet { quiet_for: QUIET, at_most: QUIET_AT_MOST },
             Step::Play(Recording::read(&utterance.wav, connected.codec)?),
             Step::WaitReply { quiet_after: REPLY_OVER, at_most: REPLY_AT_MOST },
         ],
-        interrupt::requested,
+        || is_over(appliance),
     )?;
+    appliance.ensure_running()?;
     let ended = Instant::now();
     let report = call.hang_up()?;
     phone.close()?;
@@ -54,13 +57,14 @@ pub(crate) fn with_recording(appliance: &Appliance, cache: &Cache) -> Result<Rec
 }
 
 /// Calls with the sound card until Ctrl-C.
-pub(crate) fn with_microphone(appliance: &Appliance) -> Result<()> {
+pub(crate) fn with_microphone(appliance: &mut Appliance) -> Result<()> {
     let phone = start_phone(appliance)?;
     let device = Some(DeviceChoice::Default);
     let audio = AudioOptions { microphone: device.clone(), speaker: device, ..AudioOptions::default() };
-    let (mut call, _) = connect(&phone, audio)?;
-    println!("Speak English or Spanish after the announcement; Ctrl-C hangs up.");
-    call.run_until(vec![Step::Talk(None)], interrupt::requested)?;
+    let (mut call, _) = connect(appliance, &phone, audio)?;
+    say!("Speak English or Spanish after the announcement; Ctrl-C hangs up.");
+    call.run_until(vec![Step::Talk(None)], || is_over(appliance))?;
+    appliance.ensure_running()?;
     call.hang_up()?;
     phone.close()
 }
@@ -75,10 +79,21 @@ fn start_phone(appliance: &Appliance) -> Result<Phone> {
     Ok(phone)
 }
 
-fn connect(phone: &Phone, audio: AudioOptions) -> Result<(Call<'_>, Connected)> {
+fn connect<'a>(
+    appliance: &mut Appliance,
+    phone: &'a Phone,
+    audio: AudioOptions,
+) -> Result<(Call<'a>, Connected)> {
     ensure!(!interrupt::requested(), "interrupted");
     let mut call = phone.dial(ROOM, &[Codec::G722], audio)?;
-    let connected = call.wait_connected_until(ANSWER_AT_MOST, interrupt::requested)?;
-    println!("Connected to {ROOM} over {}.", connected.codec);
+    let connected = call.wait_connected_until(ANSWER_AT_MOST, || is_over(appliance));
+    appliance.ensure_running()?;
+    let connected = connected?;
+    say!("Connected to {ROOM} over {}.", connected.codec);
     Ok((call, connected))
+}
+
+/// The user has asked to stop, or there is nothing left to talk to.
+fn is_over(appliance: &mut Appliance) -> bool {
+    interrupt::requested() || appliance.ensure_running().is_err()
 }

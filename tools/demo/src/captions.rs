@@ -1,6 +1,6 @@
 //! The daemon's events: shown as they come, and kept.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use lab::daemon::Listener;
 use serde_json::Value;
+
+use crate::say::{self, say};
 
 /// A thread that reads the control socket.
 pub(crate) struct Captions {
@@ -72,22 +74,20 @@ impl Screen {
 
     fn line(&mut self, words: &str) {
         self.clear();
-        println!("{}{words}", self.time());
+        say!("{}{words}", self.time());
     }
 
     fn grow(&mut self, words: &str) {
         if stdout().is_terminal() {
             self.clear();
-            print!("{}{words}", self.time());
-            // A caption that is late by one is no loss.
-            stdout().flush().ok();
+            say::write(format_args!("{}{words}", self.time()));
             self.growing = true;
         }
     }
 
     fn clear(&mut self) {
         if std::mem::take(&mut self.growing) {
-            print!("\r\x1b[2K");
+            say::write(format_args!("\r\x1b[2K"));
         }
     }
 

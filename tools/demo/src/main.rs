@@ -5,6 +5,7 @@ mod captions;
 mod check;
 mod keep;
 mod report;
+mod say;
 mod waterfall;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use lab::interrupt;
 use lab::setup::Progress;
 
 use captions::Captions;
+use say::say;
 
 /// Dials a box on this machine, speaks English and shows what comes back.
 #[derive(Parser)]
@@ -37,10 +39,11 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(_) if say::closed() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             if cli.json {
-                println!("{}", serde_json::json!({ "ok": false, "error": format!("{error:#}") }));
+                say!("{}", serde_json::json!({ "ok": false, "error": format!("{error:#}") }));
             }
             ExitCode::FAILURE
         }
@@ -50,30 +53,33 @@ fn main() -> ExitCode {
 /// Whether the call did what it should.
 fn run(cli: &Cli) -> Result<bool> {
     interrupt::install()?;
+    if cli.mic {
+        softphone::audio::device::ensure_sound()?;
+    }
     let cache = Cache::locate()?;
     let progress = Progress::start("Starting Asterisk, the engines and the daemon");
     let mut options = Options::default();
     if cli.keep {
         options.sip = keep::address();
     }
-    let appliance = Appliance::start(&cache, options)?;
+    let mut appliance = Appliance::start(&cache, options)?;
     progress.finish();
 
     let captions = Captions::start(appliance.daemon.listen()?);
     if cli.mic {
-        call::with_microphone(&appliance)?;
+        call::with_microphone(&mut appliance)?;
         return Ok(true);
     }
-    let call = call::with_recording(&appliance, &cache)?;
+    let call = call::with_recording(&mut appliance, &cache)?;
     let story = captions.finish()?;
     let report = report::Report::new(&appliance, &cache, &call, &story)?;
     report.show();
     if cli.keep {
-        keep::until_interrupted(&appliance);
+        keep::until_interrupted(&mut appliance)?;
     }
     drop(appliance);
     if cli.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?);
     }
     Ok(report.ok)
 }

@@ -1,13 +1,15 @@
 //! What the call was: for people, and as one JSON object.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use lab::appliance::Appliance;
 use lab::cache::Cache;
 use lab::speech::SENTENCE_IN_SPANISH;
-use lab::transcribe::transcribe;
+use lab::transcribe::{Heard, transcribe};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,10 +17,13 @@ use softphone::{Clip, ScriptEnd};
 
 use crate::call::RecordedCall;
 use crate::check::{Checks, Texts};
+use crate::say::{self, say};
 use crate::waterfall;
 
 /// Silence before the reply that the second listener gets too.
 const LEAD_IN: Duration = Duration::from_millis(300);
+/// How many are kept.
+const RECORDINGS: usize = 10;
 
 /// One JSON object; `ok` is true only when nothing is wrong.
 #[derive(Serialize)]
@@ -52,7 +57,7 @@ impl Report {
         let text = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
         let reply = reply(clip, call, story);
         let server = appliance.engines.options().wyoming;
-        let heard = if reply.is_empty() { String::new() } else { transcribe(server, reply, "es")? };
+        let heard = if reply.is_empty() { Heard::default() } else { transcribe(server, reply)? };
         let transcript = joined(story, "final", "text");
         let said = call.utterance.text.clone();
         let texts = Texts {
@@ -60,12 +65,12 @@ impl Report {
             transcript: &transcript,
             reference: SENTENCE_IN_SPANISH,
             translation: &translation,
-            heard: &heard,
+            heard,
         };
         let mut report = Self {
             ok: false,
             complaints: Vec::new(),
-            checks: Checks::new(&texts),
+            checks: Checks::new(texts),
             said,
             transcript,
             source_lang: text("source_lang"),
@@ -106,21 +111,24 @@ impl Report {
 
     /// For people.
     pub(crate) fn show(&self) {
-        println!("\nThe caller said       {}", self.said);
-        println!("The box understood    {}", self.transcript);
-        println!("and said in Spanish   {}", self.translation);
-        println!("A second listener     {}", self.checks.heard);
-        println!("\nFrom the end of the clause to the first translated sound, as the daemon sees it:");
-        print!("{}", waterfall::draw(&self.stages()));
+        say!("\nThe caller said       {}", self.said);
+        say!("The box understood    {}", self.transcript);
+        say!("and said in Spanish   {}", self.translation);
+        let language = self.checks.heard.language.as_deref().unwrap_or("no language");
+        say!("A second listener     {} ({language})", self.checks.heard.text);
+        say!("\nFrom the end of the clause to the first translated sound, as the daemon sees it:");
+        say::write(format_args!("{}", waterfall::draw(&self.stages())));
         if let Some(ms) = self.first_audio_after_speech_ms {
-            println!("  From the last word to the translation, as the caller hears it: {ms} ms");
+            say!("  From the last word to the translation, as the caller hears it: {ms} ms");
         }
         let Value::Object(media) = &self.media else { return };
-        println!(
+        say!(
             "\nFrames    {} from the caller, {} to the caller, dropped {}",
-            self.frames["in"], self.frames["out"], self.frames["dropped"]
+            self.frames["in"],
+            self.frames["out"],
+            self.frames["dropped"]
         );
-        println!(
+        say!(
             "Media     {} priority {}, memory locked: {}, {} ticks, late by {} µs (p99), {} allocations",
             self.media["policy"],
             media["priority"],
@@ -129,11 +137,11 @@ impl Report {
             media["late_us"]["p99"],
             media["allocations"]
         );
-        println!("Recording {}", self.recording.display());
+        say!("Recording {}", self.recording.display());
         for complaint in &self.complaints {
-            println!("WRONG     {complaint}");
+            say!("WRONG     {complaint}");
         }
-        println!(
+        say!(
             "{}",
             if self.ok { "The call did what it should." } else { "The call did not do what it should." }
         );
@@ -179,11 +187,27 @@ fn translation_started(story: &[Value]) -> Option<Instant> {
 
 fn keep_recording(clip: &Clip, cache: &Cache) -> Result<PathBuf> {
     let dir = cache.recordings();
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let path = dir.join(format!("call-{seconds}.wav"));
     clip.write(&path)?;
+    forget_old_recordings(&dir)?;
     Ok(path)
+}
+
+/// Their names sort by time.
+fn forget_old_recordings(dir: &Path) -> Result<()> {
+    let files = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_stem().and_then(OsStr::to_str);
+        name.is_some_and(|name| name.starts_with("call-")) && path.extension() == Some(OsStr::new("wav"))
+    };
+    let mut calls: Vec<PathBuf> = files.into_iter().filter(is_ours).collect();
+    calls.sort();
+    for old in calls.iter().rev().skip(RECORDINGS) {
+        fs::remove_file(old).with_context(|| format!("cannot remove {}", old.display()))?;
+    }
+    Ok(())
 }
 
 /// The media thread's facts that the report shows.

@@ -78,6 +78,14 @@ impl Appliance {
         Ok(Self { daemon, engines, asterisk, run_dir })
     }
 
+    /// # Errors
+    /// When a part of it has ended; the error names it and quotes its log.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        self.asterisk.process().ensure_running()?;
+        self.engines.process().ensure_running()?;
+        self.daemon.process().ensure_running()
+    }
+
     /// Where its files are.
     pub fn run_dir(&self) -> &RunDir {
         &self.run_dir

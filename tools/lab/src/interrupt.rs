@@ -12,7 +12,12 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// When another handler is installed already.
 pub fn install() -> Result<()> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")
+    ctrlc::set_handler(request).context("cannot catch Ctrl-C")
+}
+
+/// Stops as Ctrl-C does.
+pub fn request() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
 /// True once the user has asked to stop.

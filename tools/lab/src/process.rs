@@ -61,6 +61,15 @@ impl Process {
         Ok(self.child.try_wait()?)
     }
 
+    /// # Errors
+    /// When the child has ended; the error quotes the end of the log.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        if let Some(status) = self.exited()? {
+            bail!("{} ended ({status})\n{}", self.name, self.log_tail());
+        }
+        Ok(())
+    }
+
     /// Asks `ready` every 20 ms until it is true.
     ///
     /// # Errors

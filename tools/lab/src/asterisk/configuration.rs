@@ -28,7 +28,7 @@ pub(super) fn render(options: &Options, ari: &Ari) -> Result<()> {
         }
         write_private(&options.etc().join(name), &text)?;
     }
-    write_private(&options.etc().join("phones.conf"), &phones(&options.phones))?;
+    write_private(&options.etc().join("phones.conf"), &phones(options))?;
     let user = format!("[{}]\ntype = user\npassword = {}\n", ari.user, ari.password);
     write_private(&options.etc().join("ari-users.conf"), &user)
 }
@@ -79,13 +79,20 @@ fn replace(text: &str, key: &str, value: &str) -> Result<String> {
     Ok(out)
 }
 
-fn phones(phones: &[Phone]) -> String {
-    phones.iter().map(phone).collect()
+/// Speech goes where signalling goes: on loopback nobody else's packets reach a call.
+fn phones(options: &Options) -> String {
+    let ip = options.sip.ip();
+    let media = if ip.is_unspecified() {
+        String::new()
+    } else {
+        format!("media_address = {ip}\nbind_rtp_to_media_address = yes\n")
+    };
+    options.phones.iter().map(|each| phone(each, &media)).collect()
 }
 
-fn phone(Phone { extension, secret }: &Phone) -> String {
+fn phone(Phone { extension, secret }: &Phone, media: &str) -> String {
     format!(
-        "[{extension}](phone-endpoint)\nauth = {extension}\naors = {extension}\ncallerid = <{extension}>\n\
+        "[{extension}](phone-endpoint)\nauth = {extension}\naors = {extension}\ncallerid = <{extension}>\n{media}\
          [{extension}](phone-auth)\nusername = {extension}\npassword = {secret}\n\
          [{extension}](phone-aor)\n\n"
     )

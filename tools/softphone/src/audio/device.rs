@@ -1,6 +1,9 @@
 //! Microphone and speaker of this machine, through cpal.
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use std::path::Path;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use cpal::traits::{DeviceTrait as _, HostTrait as _, StreamTrait as _};
 use cpal::{Device, FromSample, Sample, SampleFormat, SizedSample, Stream, SupportedStreamConfig};
 use ringbuf::traits::{Consumer as _, Observer as _, Producer as _, Split as _};
@@ -60,6 +63,20 @@ pub fn list() -> Result<Vec<DeviceInfo>> {
         })
     };
     Ok(devices.filter_map(describe).collect())
+}
+
+/// Asked before ALSA is, which fills the screen where there is nothing to find.
+///
+/// # Errors
+/// When this machine has neither a sound card nor a sound server.
+pub fn ensure_sound() -> Result<()> {
+    let cards = fs::read_to_string("/proc/asound/cards").is_ok_and(|text| !text.contains("no soundcards"));
+    let server = || {
+        let of_session = env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("pulse/native"));
+        env::var_os("PULSE_SERVER").is_some() || of_session.is_some_and(|socket| socket.exists())
+    };
+    ensure!(cards || server(), "this machine has no sound card");
+    Ok(())
 }
 
 /// A microphone that gives mono frames at the call's rate.
@@ -167,6 +184,7 @@ fn find(
     what: &str,
     default: impl Fn(&cpal::Host) -> Option<Device>,
 ) -> Result<Device> {
+    ensure_sound()?;
     let host = cpal::default_host();
     let DeviceChoice::Id(id) = choice else {
         return default(&host).ok_or_else(|| anyhow!("no {what} found: see `dragoman-phone devices`"));

@@ -125,13 +125,14 @@ impl<'a> Call<'a> {
     pub fn wait_connected_until(
         &mut self,
         ring_at_most: Duration,
-        stop: impl Fn() -> bool,
+        mut stop: impl FnMut() -> bool,
     ) -> Result<Connected> {
         let mut deadline = Instant::now() + ring_at_most;
         let mut cancelled = None;
         while self.connected.is_none() {
-            if cancelled.is_none() && (stop() || Instant::now() >= deadline) {
-                cancelled = Some(if stop() { "cancelled" } else { "nobody answered" });
+            let stopped = stop();
+            if cancelled.is_none() && (stopped || Instant::now() >= deadline) {
+                cancelled = Some(if stopped { "cancelled" } else { "nobody answered" });
                 self.phone.signalling.wish(Wish::HangUp);
                 deadline = Instant::now() + CLOSING;
             } else if Instant::now() >= deadline {
@@ -211,7 +212,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// As above.
-    pub fn run_until(&mut self, steps: Vec<Step>, stop: impl Fn() -> bool) -> Result<ScriptEnd> {
+    pub fn run_until(&mut self, steps: Vec<Step>, mut stop: impl FnMut() -> bool) -> Result<ScriptEnd> {
         let session = self.session.as_ref().ok_or_else(|| anyhow!("{}: the call is not up", self.target))?;
         session.run(steps);
         loop {
