@@ -1,13 +1,15 @@
 //! Notices the pipes that the channel driver makes and removes.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use inotify::{EventMask, EventStream, Inotify, WatchMask};
+use inotify::{Event, EventMask, EventStream, Inotify, WatchMask};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::ports::pipe::{in_path, out_path};
 
@@ -15,6 +17,8 @@ use crate::ports::pipe::{in_path, out_path};
 const LONGEST_ID: usize = 64;
 const IN_SUFFIX: &str = "_in.pcm";
 const OUT_SUFFIX: &str = "_out.pcm";
+/// The kernel does not tell of a directory's removal while a pipe in it is still open somewhere.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What happened in the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum Sighting {
 /// A watch on the directory of pipes.
 pub struct Watcher {
     directory: PathBuf,
+    identity: (u64, u64),
+    look: Interval,
     events: EventStream<[u8; 4_096]>,
 }
 
@@ -39,15 +45,21 @@ impl Watcher {
     /// # Errors
     /// Where it is missing, is no directory, or cannot be watched.
     pub fn new(directory: &Path) -> io::Result<Self> {
+        // Before the watch: whatever happens in between is seen as a change.
+        let identity = identity(directory)?;
         let inotify = Inotify::init()?;
         let mask = WatchMask::CREATE
             | WatchMask::MOVED_TO
             | WatchMask::DELETE
             | WatchMask::MOVED_FROM
             | WatchMask::DELETE_SELF
+            | WatchMask::MOVE_SELF
             | WatchMask::ONLYDIR;
         inotify.watches().add(directory, mask)?;
-        Ok(Self { directory: directory.to_owned(), events: inotify.into_event_stream([0; 4_096])? })
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let events = inotify.into_event_stream([0; 4_096])?;
+        Ok(Self { directory: directory.to_owned(), identity, look, events })
     }
 
     /// The pairs that are there now.
@@ -68,23 +80,50 @@ impl Watcher {
     /// Where the directory can no longer be watched.
     pub async fn next(&mut self) -> io::Result<Sighting> {
         loop {
-            let event = self.events.next().await.ok_or_else(|| io::Error::other("the watch ended"))??;
+            let event = tokio::select! {
+                event = self.events.next() => event.ok_or_else(|| io::Error::other("the watch ended"))??,
+                _ = self.look.tick() => {
+                    self.check_directory()?;
+                    continue;
+                }
+            };
             if event.mask.contains(EventMask::Q_OVERFLOW) {
                 return self.scan().map(Sighting::Rescanned);
             }
             if event.mask.intersects(EventMask::DELETE_SELF | EventMask::IGNORED) {
                 return Err(io::Error::other("the directory was removed"));
             }
-            let Some(name) = event.name else { continue };
-            if event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO) {
-                // The pipe to the caller is made last: with it the pair is complete.
-                if let Some(id) = id_of(&name, OUT_SUFFIX) {
-                    return Ok(Sighting::Appeared(id));
-                }
-            } else if let Some(id) = id_of(&name, OUT_SUFFIX).or_else(|| id_of(&name, IN_SUFFIX)) {
-                return Ok(Sighting::Vanished(id));
+            if event.mask.contains(EventMask::MOVE_SELF) {
+                return Err(io::Error::other("the directory was moved away"));
+            }
+            if let Some(sighting) = sighting(&event) {
+                return Ok(sighting);
             }
         }
+    }
+
+    /// The watch is on a directory, whatever its name is by now; the driver makes pipes by name.
+    fn check_directory(&self) -> io::Result<()> {
+        if identity(&self.directory)? == self.identity {
+            return Ok(());
+        }
+        Err(io::Error::other("the directory was replaced by another"))
+    }
+}
+
+/// Device and inode.
+fn identity(directory: &Path) -> io::Result<(u64, u64)> {
+    let meta = std::fs::metadata(directory)?;
+    Ok((meta.dev(), meta.ino()))
+}
+
+fn sighting(event: &Event<OsString>) -> Option<Sighting> {
+    let name = event.name.as_ref()?;
+    if event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO) {
+        // The pipe to the caller is made last: with it the pair is complete.
+        id_of(name, OUT_SUFFIX).map(Sighting::Appeared)
+    } else {
+        id_of(name, OUT_SUFFIX).or_else(|| id_of(name, IN_SUFFIX)).map(Sighting::Vanished)
     }
 }
 

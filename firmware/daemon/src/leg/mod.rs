@@ -83,6 +83,8 @@ async fn serve(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
 
 /// Says in one line, logged and told, why a pair of pipes is not served.
 pub fn refuse(hub: &Hub, id: &str, reason: &str) {
+    // Anyone who may make pipes names them.
+    let id = id.escape_debug();
     log::warn!("{id} is refused: {reason}");
     hub.tell(&Report::error("pipes", &format!("{id} is refused: {reason}")));
 }
