@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// See the example in `--help`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the models are.
+    #[serde(default)]
     pub models: PathBuf,
     /// The tree that holds Apertium and Pico; `/` is the machine itself.
     #[serde(default = "machine")]
@@ -32,8 +34,10 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
     /// Speech recognition and synthesis.
+    #[serde(deserialize_with = "address")]
     pub wyoming: SocketAddr,
     /// Translation.
+    #[serde(deserialize_with = "address")]
     pub libretranslate: SocketAddr,
 }
 
@@ -69,6 +73,14 @@ impl Default for Limits {
     }
 }
 
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let advice = "write a number and a port, \"127.0.0.1:10300\" or \"[::1]:10300\"";
+        D::Error::custom(format!("{text:?} is no address; {advice}"))
+    })
+}
+
 fn machine() -> PathBuf {
     "/".into()
 }
@@ -79,10 +91,16 @@ impl Config {
     /// # Errors
     /// When it cannot be read, is no TOML, or has an unknown key, which is named with its line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let text = fs::read_to_string(path).with_context(|| {
+            format!("{}: write one (see --help), or name another with --config", path.display())
+        })?;
         let config =
             parse(&text).map_err(|(line, message)| anyhow!("{}:{line}: {message}", path.display()))?;
+        anyhow::ensure!(
+            !config.models.as_os_str().is_empty(),
+            "{}: say where the models are: models = \"/var/lib/dragoman/models\"",
+            path.display()
+        );
         anyhow::ensure!(config.asr.workers != Some(0), "asr.workers must be at least 1");
         anyhow::ensure!(config.asr.threads != Some(0), "asr.threads must be at least 1");
         anyhow::ensure!(config.limits.connections > 0, "limits.connections must be at least 1");
@@ -119,7 +137,11 @@ mod tests {
     fn unknown_keys_are_named() {
         let said = refusal("models = \"/m\"\n[listen]\nwyomming = \"127.0.0.1:1\"\n");
         assert!(said.contains("wyomming") && said.contains("engines.toml:3: "), "{said}");
-        assert!(refusal("prefix = \"/\"").contains("models"));
+        assert!(refusal("prefix = \"/\"").contains("models = \"/"));
+        for wrong in ["localhost:10300", "10300", "127.0.0.1"] {
+            let said = refusal(&format!("models = \"/m\"\n[listen]\nwyoming = \"{wrong}\""));
+            assert!(said.contains(":3: listen.wyoming: ") && said.contains("127.0.0.1:10300"), "{said}");
+        }
         let wrong = refusal("models = \"/m\"\n[asr]\nworkers = \"two\"");
         assert!(wrong.contains(":3: asr.workers: ") && !wrong.contains('\n'), "{wrong}");
         assert!(refusal("models = \"/m\"\n[asr]\nworkers = 0").contains("asr.workers"));

@@ -53,7 +53,7 @@ Try it: curl -d q='Good morning' -d source=en -d target=es http://127.0.0.1:5000
 #[command(name = "dragoman-engines", version, after_help = EXAMPLE)]
 pub struct Arguments {
     /// Configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = "/etc/dragoman/engines.toml")]
     config: PathBuf,
     /// Load every engine, use each once, print how long it took, and end
     #[arg(long)]
