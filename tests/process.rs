@@ -33,6 +33,7 @@ fn every_frame(frames: u32, mut each: impl FnMut(u32)) {
 #[test]
 fn a_missing_reader_blocks_nothing_and_is_served_once_it_is_there() {
     let daemon = Daemon::start();
+    let holding = daemon.holding();
     let mut phone = FakePhone::make(&daemon.pipes(), "790-missing");
     phone.to_daemon = Some(phone.open("in", OFlags::RDWR));
     let share = cpu_share(&daemon, || thread::sleep(2 * SECOND));
@@ -42,11 +43,15 @@ fn a_missing_reader_blocks_nothing_and_is_served_once_it_is_there() {
 
     phone.from_daemon = Some(phone.open("out", OFlags::RDONLY));
     assert!(phone.receive_within(SECOND / 2).is_some(), "audio within 500 ms of the reader's coming");
+
+    drop((phone, bystander));
+    daemon.assert_nothing_left(&holding);
 }
 
 #[test]
 fn a_reader_that_dies_is_taken_back() {
     let daemon = Daemon::start();
+    let holding = daemon.holding();
     let mut phone = FakePhone::make(&daemon.pipes(), "790-reader");
     phone.to_daemon = Some(phone.open("in", OFlags::RDWR));
     for death in 0..5 {
@@ -56,11 +61,15 @@ fn a_reader_that_dies_is_taken_back() {
         thread::sleep(3 * FRAME);
     }
     assert!(daemon.dropped("port_down") >= 5, "frames that nobody read are counted");
+
+    drop(phone);
+    daemon.assert_nothing_left(&holding);
 }
 
 #[test]
 fn a_writer_that_dies_leaves_steady_silence() {
     let daemon = Daemon::start();
+    let holding = daemon.holding();
     let mut phone = FakePhone::make(&daemon.pipes(), "790-writer");
     phone.from_daemon = Some(phone.open("out", OFlags::RDWR));
     phone.to_daemon = Some(phone.open("in", OFlags::RDWR));
@@ -74,11 +83,15 @@ fn a_writer_that_dies_leaves_steady_silence() {
 
     phone.to_daemon = Some(phone.open("in", OFlags::RDWR));
     assert!(phone.hears_itself_within(SECOND), "a new writer is heard within a second");
+
+    drop(phone);
+    daemon.assert_nothing_left(&holding);
 }
 
 #[test]
 fn a_stalled_reader_hears_no_more_than_120_ms_late_afterwards() {
     let daemon = Daemon::start();
+    let holding = daemon.holding();
     let phone = FakePhone::connect(&daemon.pipes(), "790-stall");
     assert!(phone.receive_within(SECOND).is_some());
     // A reader in real time, one frame a tick: it never catches up by itself.
@@ -105,11 +118,15 @@ fn a_stalled_reader_hears_no_more_than_120_ms_late_afterwards() {
         "{added:?} of delay were added ({before} to {after} frames)"
     );
     assert!(after > 0 && daemon.dropped("pipe_full") >= 400, "what was not read was dropped and counted");
+
+    drop(phone);
+    daemon.assert_nothing_left(&holding);
 }
 
 #[test]
 fn odd_writes_come_back_bit_exact() {
     let daemon = Daemon::start();
+    let holding = daemon.holding();
     let phone = FakePhone::connect(&daemon.pipes(), "791-odd");
     assert!(phone.hears_itself_within(SECOND));
     while phone.receive_within(FRAME).is_some() {}
@@ -133,11 +150,15 @@ fn odd_writes_come_back_bit_exact() {
     }
     heard.extend(std::iter::from_fn(|| phone.receive_within(5 * FRAME)).flatten());
     assert!(heard == stream, "{} of {} bytes came back, or others", heard.len(), stream.len());
+
+    drop(phone);
+    daemon.assert_nothing_left(&holding);
 }
 
 #[test]
 fn what_is_not_a_pipe_is_refused_by_name_and_left_alone() {
     let daemon = Daemon::start();
+    let holding = daemon.holding();
     let pipes = daemon.pipes();
     let precious = daemon.directory().join("precious");
     fs::write(&precious, "do not touch").expect("a file");
@@ -160,11 +181,49 @@ fn what_is_not_a_pipe_is_refused_by_name_and_left_alone() {
     }
     let bystander = FakePhone::connect(&pipes, "790-bystander");
     assert!(bystander.receive_within(SECOND).is_some(), "a good leg is served beside bad ones");
+
+    drop(bystander);
+    daemon.assert_nothing_left(&holding);
+}
+
+#[test]
+fn a_pipe_with_a_newline_in_its_name_is_refused_in_one_line() {
+    let daemon = Daemon::start();
+    let _phone = FakePhone::make(&daemon.pipes(), "790-a\nb");
+    let until = Instant::now() + 3 * SECOND;
+    while !daemon.logged().contains("790-a\\nb is refused") {
+        assert!(Instant::now() < until, "not refused, or over two lines:\n{}", daemon.logged());
+        thread::sleep(FRAME);
+    }
+}
+
+#[test]
+fn pipes_whose_directory_is_moved_away_or_replaced_end_the_daemon_instead_of_leaving_it_deaf() {
+    let mut daemon = Daemon::start();
+    let (pipes, aside) = (daemon.pipes(), daemon.directory().join("aside"));
+    fs::rename(&pipes, &aside).expect("moved");
+    fs::create_dir(&pipes).expect("made anew");
+    assert!(!daemon.ended_well(3 * SECOND));
+    assert!(daemon.logged().contains("the directory was moved away"), "{}", daemon.logged());
+
+    // The kernel keeps quiet about the removal for as long as somebody holds a pipe.
+    daemon.restart();
+    let phone = FakePhone::connect(&pipes, "790-held");
+    assert!(phone.receive_within(SECOND).is_some());
+    fs::remove_dir_all(&pipes).expect("removed");
+    fs::create_dir(&pipes).expect("made anew");
+    assert!(!daemon.ended_well(3 * SECOND));
+    assert!(daemon.logged().contains("the directory was replaced by another"), "{}", daemon.logged());
+
+    daemon.restart();
+    let phone = FakePhone::connect(&pipes, "790-anew");
+    assert!(phone.receive_within(SECOND).is_some(), "the new directory is served");
 }
 
 #[test]
 fn a_flood_is_cut_to_real_time_and_counted() {
     let daemon = Daemon::start();
+    let holding = daemon.holding();
     let phone = FakePhone::connect(&daemon.pipes(), "790-flood");
     assert!(phone.receive_within(SECOND).is_some());
     let memory = daemon.resident_kib();
@@ -181,11 +240,15 @@ fn a_flood_is_cut_to_real_time_and_counted() {
     );
     let grown = daemon.resident_kib().saturating_sub(memory);
     assert!(grown <= 1024, "{grown} KiB more memory");
+
+    drop(phone);
+    daemon.assert_nothing_left(&holding);
 }
 
 #[test]
 fn a_hundred_kills_each_give_the_audio_back_within_three_seconds() {
     let mut daemon = Daemon::start();
+    let holding = daemon.holding();
     let phone = FakePhone::connect(&daemon.pipes(), "790-kill");
     assert!(phone.receive_within(SECOND).is_some());
     for kill in 0..100 {
@@ -196,6 +259,9 @@ fn a_hundred_kills_each_give_the_audio_back_within_three_seconds() {
         let left = (3 * SECOND).saturating_sub(start.elapsed());
         assert!(phone.hears_itself_within(left), "no audio within 3 s of kill {kill}");
     }
+
+    drop(phone);
+    daemon.assert_nothing_left(&holding);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lab::cache::Cache;
 use lab::process::Process;
@@ -12,6 +13,15 @@ use serde_json::Value;
 
 const ROOMS: &str = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n\
                      [[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n";
+
+/// What any fault may cost in memory.
+const GROWTH_KIB: u64 = 10 * 1024;
+
+/// What a daemon without legs holds.
+pub struct Holding {
+    descriptors: usize,
+    resident_kib: u64,
+}
 
 /// The daemon, its directory, and what it says of itself.
 pub struct Daemon {
@@ -66,6 +76,41 @@ impl Daemon {
         let mut process = self.process.take().expect("dragomand runs");
         process.signal(rustix::process::Signal::KILL).expect("a signal can be sent");
         process.wait(Duration::from_secs(5)).expect("a killed process ends");
+    }
+
+    /// Waits until the daemon has ended by itself; whether it called that a success.
+    ///
+    /// # Panics
+    /// Where it still runs after `limit`.
+    pub fn ended_well(&mut self, limit: Duration) -> bool {
+        let mut process = self.process.take().expect("dragomand runs");
+        process.wait(limit).expect("dragomand ends").success()
+    }
+
+    /// What it holds now, before any call.
+    pub fn holding(&self) -> Holding {
+        // The last look at its status is closed by then.
+        thread::sleep(Duration::from_millis(200));
+        Holding { descriptors: self.descriptors(), resident_kib: self.resident_kib() }
+    }
+
+    /// Once all calls are over, no descriptor is left and memory has not grown by more than a fault may cost.
+    ///
+    /// # Panics
+    /// Where that is not so within two seconds.
+    pub fn assert_nothing_left(&self, before: &Holding) {
+        let until = Instant::now() + Duration::from_secs(2);
+        while self.descriptors() > before.descriptors {
+            assert!(
+                Instant::now() < until,
+                "{} descriptors, before {}",
+                self.descriptors(),
+                before.descriptors
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        let grown = self.resident_kib().saturating_sub(before.resident_kib);
+        assert!(grown <= GROWTH_KIB, "{grown} KiB more memory");
     }
 
     /// Where the daemon looks for pipes.
