@@ -1,23 +1,17 @@
 //! The daemon's interpreter room against engines that nobody here wrote, and against one that answers garbage.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use audio_path::Frame;
 use dragoman_tests::daemon::Daemon;
 use dragoman_tests::fake_phone::FakePhone;
-use dragoman_tests::voice::Voice;
+use dragoman_tests::interpreted::Call;
 use lab::cache::Cache;
 use lab::process::Process;
 use lab::run_dir::RunDir;
-use serde_json::Value;
-
-const FRAME: Duration = Duration::from_millis(20);
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
@@ -58,79 +52,6 @@ fn daemon(asr: u16, tts: u16, mt: u16) -> Daemon {
          [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n\
          [[room]]\nextension = \"790\"\nkind = \"echo\"\n"
     ))
-}
-
-/// A caller in room 700 in real time, with the daemon's events.
-struct Call {
-    phone: FakePhone,
-    events: mpsc::Receiver<Value>,
-    seen: Vec<Value>,
-    voice: Voice,
-    start: Instant,
-    frames: u32,
-    heard: u32,
-    /// When a frame that is not silence was heard last.
-    loud: Option<Instant>,
-}
-
-impl Call {
-    fn new(daemon: &Daemon) -> Self {
-        let stream =
-            UnixStream::connect(daemon.directory().join("control.sock")).expect("the control socket");
-        let (sender, events) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stream).lines() {
-                let Ok(line) = line else { return };
-                let event = serde_json::from_str(&line).expect("a line is a JSON object");
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
-        let phone = FakePhone::connect(&daemon.pipes(), "700-1");
-        let (voice, start) = (Voice::default(), Instant::now());
-        Self { phone, events, seen: Vec::new(), voice, start, frames: 0, heard: 0, loud: None }
-    }
-
-    /// 20 ms of the call.
-    fn pass(&mut self, speaks: bool) {
-        self.frames += 1;
-        thread::sleep((self.start + FRAME * self.frames).saturating_duration_since(Instant::now()));
-        let frame = if speaks { self.voice.frame(9_000.0) } else { Frame::SILENCE };
-        assert!(self.phone.send(&frame.to_wire()), "the daemon reads");
-        while let Some(bytes) = self.phone.receive() {
-            self.heard += 1;
-            if Frame::from_wire(&bytes).dbfs() > -60.0 {
-                self.loud = Some(Instant::now());
-            }
-        }
-        self.seen.extend(self.events.try_iter());
-    }
-
-    /// Bursts of 600 ms of voice, with pauses too short to end an utterance.
-    fn say(&mut self, bursts: u32) {
-        for _ in 0..bursts {
-            (0..30).for_each(|_| self.pass(true));
-            (0..10).for_each(|_| self.pass(false));
-        }
-    }
-
-    /// Listens until an event of this type comes that was not seen before.
-    fn wait_for(&mut self, kind: &str, limit: Duration) -> Value {
-        self.wait_since(self.seen.len(), kind, limit)
-    }
-
-    /// Listens until there is an event of this type after the first `from`.
-    fn wait_since(&mut self, from: usize, kind: &str, limit: Duration) -> Value {
-        let until = Instant::now() + limit;
-        loop {
-            if let Some(event) = self.seen[from..].iter().find(|event| event["type"] == kind) {
-                return event.clone();
-            }
-            assert!(Instant::now() < until, "no {kind} within {limit:?}: {:#?}", &self.seen[from..]);
-            self.pass(false);
-        }
-    }
 }
 
 fn interprets(options: &[&str]) {

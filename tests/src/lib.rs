@@ -3,6 +3,7 @@
 pub mod callers;
 pub mod daemon;
 pub mod fake_phone;
+pub mod interpreted;
 pub mod simulation;
 pub mod voice;
 pub mod wav;

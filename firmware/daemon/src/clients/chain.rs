@@ -142,16 +142,20 @@ impl<P> Line<P> {
 
     /// Whose turn it is.
     pub(super) fn current(&self) -> usize {
-        index_of(lock(&self.place).chain.serving())
+        self.choose()
+    }
+
+    /// Between two efforts, so that a better engine may be gone back to.
+    fn choose(&self) -> usize {
+        index_of(lock(&self.place).chain.choose(now(), &self.stage.standings(), true))
     }
 
     /// Begins an effort that is of no more use after `within`.
     pub(super) fn effort(&self, within: Duration) -> Effort<'_, P> {
-        let serving = lock(&self.place).chain.choose(now(), &self.stage.standings(), true);
         Effort {
             line: self,
             deadline: now() + within,
-            index: index_of(serving),
+            index: self.choose(),
             tried: vec![false; self.stage.engines.len()],
             again: None,
             permit: None,

@@ -10,7 +10,8 @@ use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
 const LADDER: &str = "dragoman-tests";
-const ORDER: [&str; 7] = ["scenario", "process", "engines", "daemon_engines", "driver", "softphone", "calls"];
+const ORDER: [&str; 9] =
+    ["scenario", "process", "engines", "daemon_engines", "vendors", "cloud", "driver", "softphone", "calls"];
 
 /// One rung.
 pub(super) struct Rung {

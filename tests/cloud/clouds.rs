@@ -1,0 +1,147 @@
+//! A daemon whose engines are emulated cloud services, the best of each stage first, and spares behind them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dragoman_tests::daemon::Daemon;
+use dragoman_tests::interpreted::Call;
+use engine_emulators::{Counts, Delays, Emulator, Voices, World, deepgram, deepl};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+pub(crate) const KEY: &str = "test-key-1";
+const WORDS: [&str; 4] =
+    ["good morning to you all", "where is the station", "thank you very much", "see you soon"];
+
+/// One provider of all three stages: Deepgram hears and speaks, DeepL translates.
+pub(crate) struct Cloud {
+    pub(crate) deepgram: Emulator,
+    pub(crate) deepl: Emulator,
+}
+
+/// Two clouds on one runtime; the daemon prefers the first.
+pub(crate) struct Clouds {
+    pub(crate) first: Cloud,
+    pub(crate) spare: Cloud,
+    pub(crate) daemon: Daemon,
+    _runtime: Runtime,
+}
+
+fn voices(prefix: &str) -> Voices {
+    let translations: Vec<(String, String)> =
+        WORDS.iter().map(|words| (words.to_string(), format!("{prefix} {words}"))).collect();
+    let pairs: Vec<(&str, &str)> = translations.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    Voices::scripted(WORDS, pairs)
+}
+
+impl Cloud {
+    async fn start(name: &str) -> Self {
+        let world = || Arc::new(World::new(KEY, voices(name), Delays::NONE, 1));
+        let deepgram = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
+        Self { deepgram, deepl: deepl::start(world(), 0).await.expect("DeepL's emulator starts") }
+    }
+
+    pub(crate) fn heard(&self) -> Counts {
+        self.deepgram.world.tally.read()
+    }
+
+    pub(crate) fn translated(&self) -> Counts {
+        self.deepl.world.tally.read()
+    }
+
+    fn tables(&self, name: &str, key_file: &std::path::Path) -> String {
+        let mut text = String::new();
+        let mut table = |stage: &str, kind: &str, scheme: &str, emulator: &Emulator| {
+            let url = format!("{scheme}://{}", emulator.address);
+            writeln!(
+                text,
+                "[engine.{name}-{stage}]\nkind = \"{kind}\"\nurl = \"{url}\"\nkey_file = {key_file:?}"
+            )
+            .expect("a string takes it");
+        };
+        table("asr", "deepgram-listen", "ws", &self.deepgram);
+        table("mt", "deepl", "http", &self.deepl);
+        table("tts", "deepgram-aura", "ws", &self.deepgram);
+        text
+    }
+}
+
+impl Clouds {
+    /// All is well.
+    pub(crate) fn start() -> Self {
+        Self::start_with(KEY)
+    }
+
+    /// The daemon brings this key to the first cloud.
+    pub(crate) fn start_with(key: &str) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let (first, spare) =
+            runtime.block_on(async { (Cloud::start("first").await, Cloud::start("spare").await) });
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, key: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, key).expect("a key file");
+            path
+        };
+        let tables = [first.tables("first", &file("first", key)), spare.tables("spare", &file("spare", KEY))];
+        let daemon = Daemon::start_with(&format!(
+            "[engines]\nasr = [\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
+             tts = [\"first-tts\", \"spare-tts\"]\n{}\
+             [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n",
+            tables.concat()
+        ));
+        let clouds = Self { first, spare, daemon, _runtime: runtime };
+        clouds.wait_until("every engine was tried", |status| {
+            let stages = status["engines"].as_object().expect("stages");
+            stages
+                .values()
+                .flat_map(|stage| stage.as_array().expect("engines"))
+                .all(|engine| !engine["success_rate"].is_null())
+        });
+        clouds
+    }
+
+    /// A caller to whom it was said that a machine translates.
+    pub(crate) fn call(&self) -> Call {
+        let mut call = Call::new(&self.daemon);
+        call.wait_for("listening", Duration::from_secs(20));
+        call
+    }
+
+    /// What the status says of the engine at this place.
+    pub(crate) fn engine(&self, stage: &str, place: usize) -> Value {
+        self.daemon.status().expect("a status")["engines"][stage][place].clone()
+    }
+
+    /// Asks for the status until it is as wanted.
+    pub(crate) fn wait_until(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let status = self.daemon.status().expect("a status");
+            if wanted(&status) {
+                return;
+            }
+            assert!(Instant::now() < until, "not seen: {what}; {:#}", status["engines"]);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Says something, and waits for its translation: what was heard, what is said, and how long that took from the end of
+/// the speech.
+pub(crate) fn converse(call: &mut Call) -> (String, String, Duration) {
+    let before = call.seen.len();
+    call.say(3);
+    let ended = Instant::now();
+    let heard = call.wait_since(before, "final", Duration::from_secs(8))["text"].clone();
+    let said = call.wait_since(before, "translation", Duration::from_secs(8))["text"].clone();
+    call.loud = None;
+    call.wait_since(before, "playback_started", Duration::from_secs(8));
+    let took = ended.elapsed();
+    call.wait_since(before, "playback_ended", Duration::from_secs(10));
+    assert!(call.loud.is_some(), "the translation is heard");
+    (0..20).for_each(|_| call.pass(false));
+    let text = |value: Value| value.as_str().expect("a text").to_owned();
+    (text(heard), text(said), took)
+}

@@ -1,0 +1,98 @@
+//! What passes: broken lines, slow and broken answers. (Rows 12, 14, 15, 17, 19 and 20 of the fault matrix.)
+
+use std::time::Duration;
+
+use engine_emulators::Fault;
+
+use crate::clouds::{Clouds, converse};
+
+#[test]
+fn a_recogniser_that_hangs_up_midway_is_called_again_and_told_all() {
+    let clouds = Clouds::start();
+    let after = Duration::from_millis(700);
+    let reason = "NET-0001".to_owned();
+    clouds.first.deepgram.world.script.push(Fault::Close { code: 1011, reason, after });
+    let mut call = clouds.call();
+    let before = clouds.first.heard();
+    let (heard, ..) = converse(&mut call);
+    assert!(!heard.is_empty());
+    let now = clouds.first.heard();
+    assert_eq!(now.connections - before.connections, 1, "it is called again, and the spare is not needed");
+    assert!(now.audio_ms - before.audio_ms > 2_400, "what was not answered is said again: {now:?}");
+    assert!(!call.seen.iter().any(|event| event["type"] == "error"), "{:#?}", call.seen);
+}
+
+#[test]
+fn a_translator_that_wants_peace_gets_it() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    let asked = clouds.first.translated().requests;
+    clouds.first.deepl.world.script.push(Fault::Refuse { status: 429, retry_after: Some(60) });
+    for words in ["good morning to you all", "where is the station"] {
+        let (_, said, took) = converse(&mut call);
+        assert_eq!(said, format!("spare {words}"));
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+    assert_eq!(clouds.first.translated().requests - asked, 1);
+    assert_eq!(clouds.engine("mt", 0)["fault"]["kind"], "rate_limited");
+}
+
+#[test]
+fn a_translator_that_is_broken_is_soon_left_alone() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    let asked = clouds.first.translated().requests;
+    (0..50)
+        .for_each(|_| clouds.first.deepl.world.script.push(Fault::Refuse { status: 503, retry_after: None }));
+    for words in ["good morning to you all", "where is the station", "thank you very much"] {
+        let (_, said, took) = converse(&mut call);
+        assert_eq!(said, format!("spare {words}"));
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    // A first request, its retries, and probes of an open breaker.
+    let requests = clouds.first.translated().requests - asked;
+    assert!((1..=7).contains(&requests), "{requests}");
+}
+
+#[test]
+fn a_translator_that_never_answers_is_not_waited_for() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    clouds.first.deepl.world.script.push(Fault::Silence);
+    let (_, said, took) = converse(&mut call);
+    assert_eq!(said, "spare good morning to you all");
+    assert!(took < Duration::from_millis(3_000), "{took:?}");
+    assert_eq!(clouds.engine("mt", 0)["fault"]["kind"], "slow");
+}
+
+#[test]
+fn garbage_and_floods_harm_nothing() {
+    let clouds = Clouds::start();
+    let garbage = [b"{\"type\":\"Results\",\"is_final\":\"yes\"}".to_vec(), vec![0xff, 0, 7], b"[]".to_vec()];
+    let script = &clouds.first.deepgram.world.script;
+    garbage.iter().for_each(|bytes| script.push(Fault::Garbage(bytes.clone())));
+    let mut call = clouds.call();
+    let memory = clouds.daemon.resident_kib();
+    let floods = &clouds.first.deepl.world.script;
+    floods.push(Fault::Flood { most: 100 << 20 });
+    floods.push(Fault::GzipBomb);
+    floods.push(Fault::Garbage(b"{\"translations\":7}".to_vec()));
+    for words in ["good morning to you all", "where is the station", "thank you very much"] {
+        let (heard, said, _) = converse(&mut call);
+        assert_eq!(heard, words);
+        assert!(said.ends_with(words), "{said}");
+    }
+    let grown = clouds.daemon.resident_kib().saturating_sub(memory);
+    assert!(grown <= 10 * 1_024, "{grown} KiB more");
+}
+
+#[test]
+fn finals_that_come_twice_are_spoken_once() {
+    let clouds = Clouds::start();
+    clouds.first.deepgram.world.script.push(Fault::RepeatFinals);
+    let mut call = clouds.call();
+    let (heard, said, _) = converse(&mut call);
+    assert_eq!((heard.as_str(), said.as_str()), ("good morning to you all", "first good morning to you all"));
+    let translations = call.seen.iter().filter(|event| event["type"] == "translation").count();
+    assert_eq!(translations, 1, "{:#?}", call.seen);
+}
