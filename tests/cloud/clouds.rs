@@ -1,6 +1,7 @@
 //! A daemon whose engines are emulated cloud services, the best of each stage first, and spares behind them.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ pub(crate) const KEY: &str = "test-key-1";
 const WORDS: [&str; 4] =
     ["good morning to you all", "where is the station", "thank you very much", "see you soon"];
 
-/// One provider of all three stages: Deepgram hears and speaks, DeepL translates.
+/// One provider of all three stages: Deepgram hears and speaks, `DeepL` translates.
 pub(crate) struct Cloud {
     pub(crate) deepgram: Emulator,
     pub(crate) deepl: Emulator,
@@ -50,19 +51,20 @@ impl Cloud {
         self.deepl.world.tally.read()
     }
 
-    fn tables(&self, name: &str, key_file: &std::path::Path) -> String {
+    /// `deepgram` is where its services are looked for.
+    fn tables(&self, name: &str, key_file: &Path, deepgram: &str) -> String {
         let mut text = String::new();
-        let mut table = |stage: &str, kind: &str, scheme: &str, emulator: &Emulator| {
-            let url = format!("{scheme}://{}", emulator.address);
+        let mut table = |stage: &str, kind: &str, url: &str| {
             writeln!(
                 text,
-                "[engine.{name}-{stage}]\nkind = \"{kind}\"\nurl = \"{url}\"\nkey_file = {key_file:?}"
+                "[engine.{name}-{stage}]\nkind = \"{kind}\"\nurl = \"{url}\"\nkey_file = \"{}\"",
+                key_file.display()
             )
             .expect("a string takes it");
         };
-        table("asr", "deepgram-listen", "ws", &self.deepgram);
-        table("mt", "deepl", "http", &self.deepl);
-        table("tts", "deepgram-aura", "ws", &self.deepgram);
+        table("asr", "deepgram-listen", deepgram);
+        table("mt", "deepl", &format!("http://{}", self.deepl.address));
+        table("tts", "deepgram-aura", deepgram);
         text
     }
 }
@@ -70,11 +72,11 @@ impl Cloud {
 impl Clouds {
     /// All is well.
     pub(crate) fn start() -> Self {
-        Self::start_with(KEY)
+        Self::start_with(KEY, None)
     }
 
-    /// The daemon brings this key to the first cloud.
-    pub(crate) fn start_with(key: &str) -> Self {
+    /// The daemon brings this key to the first cloud, and looks for its Deepgram elsewhere.
+    pub(crate) fn start_with(key: &str, elsewhere: Option<String>) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (first, spare) =
             runtime.block_on(async { (Cloud::start("first").await, Cloud::start("spare").await) });
@@ -84,7 +86,11 @@ impl Clouds {
             std::fs::write(&path, key).expect("a key file");
             path
         };
-        let tables = [first.tables("first", &file("first", key)), spare.tables("spare", &file("spare", KEY))];
+        let of = |cloud: &Cloud| format!("ws://{}", cloud.deepgram.address);
+        let tables = [
+            first.tables("first", &file("first", key), &elsewhere.unwrap_or_else(|| of(&first))),
+            spare.tables("spare", &file("spare", KEY), &of(&spare)),
+        ];
         let daemon = Daemon::start_with(&format!(
             "[engines]\nasr = [\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
              tts = [\"first-tts\", \"spare-tts\"]\n{}\

@@ -171,6 +171,11 @@ impl<P> Line<P> {
         }
     }
 
+    /// The engine at `index` may not be asked now: who serves instead.
+    fn pass_over(&self, index: usize) -> usize {
+        index_of(lock(&self.place).chain.fail_over(now(), index, &self.stage.standings()))
+    }
+
     fn next(&self, index: usize, failure: &Failure, deadline: Timestamp) -> Next {
         let (meaning, last) = (meaning(failure), self.stage.engines.len() - 1);
         if now() >= deadline {
@@ -234,7 +239,8 @@ impl<P> Effort<'_, P> {
                 return Ok(Turn { index: self.index, is_last });
             }
             let known = lock(&engine.fault).clone();
-            self.failed(known.unwrap_or_else(resting));
+            let other = self.line.pass_over(self.index);
+            self.go_on(Next::Other(other), known.unwrap_or_else(resting));
         }
     }
 
@@ -250,15 +256,16 @@ impl<P> Effort<'_, P> {
                 Some(done)
             }
             Err(failure) => {
-                self.failed(failure);
+                let next = self.line.next(self.index, &failure, self.deadline);
+                self.go_on(next, failure);
                 None
             }
         }
     }
 
-    fn failed(&mut self, failure: Failure) {
+    fn go_on(&mut self, next: Next, failure: Failure) {
         self.tried[self.index] = true;
-        match self.line.next(self.index, &failure, self.deadline) {
+        match next {
             Next::Again { at } => self.again = Some(at),
             Next::Other(other) if !self.tried[other] => {
                 let stage = &self.line.stage;

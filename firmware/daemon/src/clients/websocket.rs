@@ -1,7 +1,7 @@
 //! A WebSocket to a provider: opened within a deadline, watched for a dead line, capped in size.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engines::websocket::{Handshake, Message};
 use engines::{Failure, FailureKind};
@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
@@ -38,6 +38,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 pub(super) struct Socket {
     stream: WebSocketStream<Box<dyn Stream>>,
     last_heard: Instant,
+    /// When the server is asked for a sign of life. Kept here, since a wait that is given up and begun anew, as for
+    /// each frame that is sent, must not put it off.
+    ping_at: Instant,
 }
 
 /// Why a WebSocket was not opened.
@@ -61,7 +64,7 @@ impl Socket {
         let opened = timeout(OPEN_DEADLINE, connect(tls, handshake)).await;
         let late = || NotOpened::Failure(Failure::new(FailureKind::Network, "no connection in time"));
         let stream = opened.map_err(|_| late())??;
-        Ok(Self { stream, last_heard: Instant::now() })
+        Ok(Self { stream, last_heard: Instant::now(), ping_at: Instant::now() + PING_AFTER })
     }
 
     /// Sends a message.
@@ -79,18 +82,22 @@ impl Socket {
     /// Where the line broke or is dead; where a message is too large.
     pub(super) async fn receive(&mut self) -> Result<Received, Failure> {
         loop {
-            match timeout(PING_AFTER, self.stream.next()).await {
+            match timeout_at(self.ping_at, self.stream.next()).await {
                 Err(_) if self.last_heard.elapsed() >= DEAD_AFTER => {
                     return Err(Failure::new(
                         FailureKind::Network,
                         "the line is dead: not even pings are answered",
                     ));
                 }
-                Err(_) => self.send_wire(Wire::Ping(Bytes::new())).await?,
+                Err(_) => {
+                    self.ping_at = Instant::now() + PING_AFTER;
+                    self.send_wire(Wire::Ping(Bytes::new())).await?;
+                }
                 Ok(None) => return Ok(Received::Closed(1005, String::new())),
                 Ok(Some(Err(error))) => return Err(broke(&error)),
                 Ok(Some(Ok(wire))) => {
                     self.last_heard = Instant::now();
+                    self.ping_at = self.last_heard + PING_AFTER;
                     match wire {
                         Wire::Text(text) => return Ok(Received::Message(Message::Text(text.to_string()))),
                         Wire::Binary(bytes) => return Ok(Received::Message(Message::Binary(bytes.to_vec()))),
