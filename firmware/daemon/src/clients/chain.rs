@@ -125,6 +125,7 @@ struct Place {
 }
 
 /// What is done about a failed attempt.
+#[derive(Clone, Copy)]
 enum Next {
     Again { at: Timestamp },
     Other(usize),
