@@ -63,7 +63,7 @@ fn interpret_for_pjsua2(codec: &str) {
     caller.speak();
     let interpreted = follow(&rig, &mut watch);
     thread::sleep(SECOND / 2);
-    assert_eq!(rig.dropped(1), 0, "frames were dropped");
+    rig.assert_none_dropped(1);
     let reply = caller.hang_up().after(interpreted.began.duration_since(answered).saturating_sub(SECOND / 5));
     assert_understood(&rig, &reply, &interpreted.translation);
 }
@@ -80,7 +80,7 @@ fn interpret_for_baresip(codec: &str, rate: u32) {
     watch.wait_for("listening", 15 * SECOND, |_| true);
     let interpreted = follow(&rig, &mut watch);
     thread::sleep(SECOND / 2);
-    assert_eq!(rig.dropped(1), 0, "frames were dropped");
+    rig.assert_none_dropped(1);
     let reply = caller.hang_up().after(interpreted.began.duration_since(answered).saturating_sub(SECOND / 5));
     assert_understood(&rig, &reply, &interpreted.translation);
 }

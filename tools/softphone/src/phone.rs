@@ -3,11 +3,12 @@
 mod call;
 mod signalling;
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs as _, UdpSocket};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Serialize;
 
 pub use call::{Call, Connected, ScriptEnd};
@@ -21,6 +22,8 @@ use crate::sip::digest::Credentials;
 
 /// Longer than any transaction can take.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a closed port may take to say so on a LAN.
+const PORT_CLOSED_AT_MOST: Duration = Duration::from_millis(300);
 /// How long the end of a call, or of a registration, may take: a box that is gone should not hold a person up.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -181,6 +184,7 @@ pub struct Phone {
     agent_events: Receiver<AgentEvent>,
     display: Sender<Event>,
     ip: Ipv4Addr,
+    server: SocketAddrV4,
 }
 
 impl Phone {
@@ -189,7 +193,7 @@ impl Phone {
     /// # Errors
     /// When the port is in use or there is no route to the box.
     pub fn start(account: Account, options: PhoneOptions) -> Result<(Self, Receiver<Event>)> {
-        let ip = own_address(account.server)?;
+        let (ip, server) = (own_address(account.server)?, account.server);
         let socket = UdpSocket::bind((ip, options.port))
             .with_context(|| format!("cannot use SIP port {}: is another phone using it?", options.port))?;
         let SocketAddr::V4(local) = socket.local_addr()? else { bail!("no IPv4 address") };
@@ -203,7 +207,7 @@ impl Phone {
         let (display, display_events) = mpsc::channel();
         let (tell, agent_events) = mpsc::channel();
         let signalling = Signalling::start(socket, account, tell, display.clone())?;
-        Ok((Self { signalling, agent_events, display, ip }, display_events))
+        Ok((Self { signalling, agent_events, display, ip, server }, display_events))
     }
 
     /// Own address.
@@ -216,6 +220,7 @@ impl Phone {
     /// # Errors
     /// One line that says what to do when the box refuses or does not answer.
     pub fn register(&self) -> Result<Duration> {
+        ensure_open(self.server)?;
         self.signalling.wish(Wish::Register);
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -274,6 +279,18 @@ impl Phone {
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
             .map_err(|_| anyhow!("the box does not answer: is it on, is this its SIP address?"))
     }
+}
+
+/// A port that is closed says so at once, to a socket that is connected to it. Silence means nothing yet.
+fn ensure_open(server: SocketAddrV4) -> Result<()> {
+    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    probe.connect(server)?;
+    probe.set_read_timeout(Some(PORT_CLOSED_AT_MOST))?;
+    // What keeps a connection alive (RFC 5626), and is not answered over UDP.
+    let told = probe.send(b"\r\n\r\n").and_then(|_| probe.recv(&mut [0; 16]));
+    let closed = told.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    ensure!(!closed, "nothing answers at {server}: is the box on, is this its SIP address?");
+    Ok(())
 }
 
 /// The address of ours from which `server` is reached.
