@@ -17,7 +17,10 @@ const WORDS: [&str; 4] =
 
 /// One provider of all three stages: Deepgram hears and speaks, `DeepL` translates.
 pub(crate) struct Cloud {
+    /// Where it hears: each connection meets the next fault of its script.
     pub(crate) deepgram: Emulator,
+    /// Where it speaks.
+    pub(crate) aura: Emulator,
     pub(crate) deepl: Emulator,
 }
 
@@ -39,20 +42,27 @@ fn voices(prefix: &str) -> Voices {
 impl Cloud {
     async fn start(name: &str) -> Self {
         let world = || Arc::new(World::new(KEY, voices(name), Delays::NONE, 1));
-        let deepgram = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
-        Self { deepgram, deepl: deepl::start(world(), 0).await.expect("DeepL's emulator starts") }
+        Self {
+            deepgram: deepgram::start(world(), 0).await.expect("Deepgram's emulator starts"),
+            aura: deepgram::start(world(), 0).await.expect("Deepgram's emulator starts"),
+            deepl: deepl::start(world(), 0).await.expect("DeepL's emulator starts"),
+        }
     }
 
     pub(crate) fn heard(&self) -> Counts {
         self.deepgram.world.tally.read()
     }
 
+    pub(crate) fn spoken(&self) -> Counts {
+        self.aura.world.tally.read()
+    }
+
     pub(crate) fn translated(&self) -> Counts {
         self.deepl.world.tally.read()
     }
 
-    /// `deepgram` is where its services are looked for.
-    fn tables(&self, name: &str, key_file: &Path, deepgram: &str) -> String {
+    /// `elsewhere` is where Deepgram is looked for instead.
+    fn tables(&self, name: &str, key_file: &Path, elsewhere: Option<&str>) -> String {
         let mut text = String::new();
         let mut table = |stage: &str, kind: &str, url: &str| {
             writeln!(
@@ -62,9 +72,12 @@ impl Cloud {
             )
             .expect("a string takes it");
         };
-        table("asr", "deepgram-listen", deepgram);
+        let place = |emulator: &Emulator| {
+            elsewhere.map_or_else(|| format!("ws://{}", emulator.address), str::to_owned)
+        };
+        table("asr", "deepgram-listen", &place(&self.deepgram));
         table("mt", "deepl", &format!("http://{}", self.deepl.address));
-        table("tts", "deepgram-aura", deepgram);
+        table("tts", "deepgram-aura", &place(&self.aura));
         text
     }
 }
@@ -76,7 +89,7 @@ impl Clouds {
     }
 
     /// The daemon brings this key to the first cloud, and looks for its Deepgram elsewhere.
-    pub(crate) fn start_with(key: &str, elsewhere: Option<String>) -> Self {
+    pub(crate) fn start_with(key: &str, elsewhere: Option<&str>) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (first, spare) =
             runtime.block_on(async { (Cloud::start("first").await, Cloud::start("spare").await) });
@@ -86,10 +99,9 @@ impl Clouds {
             std::fs::write(&path, key).expect("a key file");
             path
         };
-        let of = |cloud: &Cloud| format!("ws://{}", cloud.deepgram.address);
         let tables = [
-            first.tables("first", &file("first", key), &elsewhere.unwrap_or_else(|| of(&first))),
-            spare.tables("spare", &file("spare", KEY), &of(&spare)),
+            first.tables("first", &file("first", key), elsewhere),
+            spare.tables("spare", &file("spare", KEY), None),
         ];
         let daemon = Daemon::start_with(&format!(
             "[engines]\nasr = [\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\

@@ -109,7 +109,7 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, freeze: &AtomicBool) {
 fn a_dead_line_is_noticed_and_the_utterance_saved() {
     let elsewhere = Clouds::start();
     let (url, frozen) = freezable(elsewhere.first.deepgram.address);
-    let clouds = Clouds::start_with(KEY, Some(url));
+    let clouds = Clouds::start_with(KEY, Some(&url));
     let mut call = clouds.call();
     converse(&mut call);
     frozen.store(true, Ordering::Relaxed);

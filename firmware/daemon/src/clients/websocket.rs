@@ -26,8 +26,8 @@ const OPEN_DEADLINE: Duration = Duration::from_secs(2);
 const SEND_DEADLINE: Duration = Duration::from_secs(2);
 /// After so long without a word the server is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(1);
-/// After so long without any, the line is dead.
-const DEAD_AFTER: Duration = Duration::from_millis(2_500);
+/// A line on which nothing came for so long after that is dead.
+const DEAD_AFTER: Duration = Duration::from_millis(1_500);
 /// No provider's message is larger.
 const MOST_BYTES: usize = 1 << 20;
 
@@ -37,7 +37,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 /// An open WebSocket.
 pub(super) struct Socket {
     stream: WebSocketStream<Box<dyn Stream>>,
-    last_heard: Instant,
+    /// When the server was asked for a sign of life that did not come yet.
+    pinged: Option<Instant>,
     /// When the server is asked for a sign of life. Kept here, since a wait that is given up and begun anew, as for
     /// each frame that is sent, must not put it off.
     ping_at: Instant,
@@ -64,7 +65,7 @@ impl Socket {
         let opened = timeout(OPEN_DEADLINE, connect(tls, handshake)).await;
         let late = || NotOpened::Failure(Failure::new(FailureKind::Network, "no connection in time"));
         let stream = opened.map_err(|_| late())??;
-        Ok(Self { stream, last_heard: Instant::now(), ping_at: Instant::now() + PING_AFTER })
+        Ok(Self { stream, pinged: None, ping_at: Instant::now() + PING_AFTER })
     }
 
     /// Sends a message.
@@ -83,21 +84,23 @@ impl Socket {
     pub(super) async fn receive(&mut self) -> Result<Received, Failure> {
         loop {
             match timeout_at(self.ping_at, self.stream.next()).await {
-                Err(_) if self.last_heard.elapsed() >= DEAD_AFTER => {
+                Err(_) if self.pinged.is_some_and(|pinged| pinged.elapsed() >= DEAD_AFTER) => {
                     return Err(Failure::new(
                         FailureKind::Network,
                         "the line is dead: not even pings are answered",
                     ));
                 }
                 Err(_) => {
-                    self.ping_at = Instant::now() + PING_AFTER;
+                    let now = Instant::now();
+                    self.ping_at = now + PING_AFTER;
+                    self.pinged.get_or_insert(now);
                     self.send_wire(Wire::Ping(Bytes::new())).await?;
                 }
                 Ok(None) => return Ok(Received::Closed(1005, String::new())),
                 Ok(Some(Err(error))) => return Err(broke(&error)),
                 Ok(Some(Ok(wire))) => {
-                    self.last_heard = Instant::now();
-                    self.ping_at = self.last_heard + PING_AFTER;
+                    self.pinged = None;
+                    self.ping_at = Instant::now() + PING_AFTER;
                     match wire {
                         Wire::Text(text) => return Ok(Received::Message(Message::Text(text.to_string()))),
                         Wire::Binary(bytes) => return Ok(Received::Message(Message::Binary(bytes.to_vec()))),
