@@ -316,10 +316,14 @@ fn endpoint(key: &str, value: &Spanned<String>) -> Result<Endpoint, Fault> {
 fn base(key: &str, value: &Spanned<String>, schemes: &[&str]) -> Result<String, Fault> {
     let url = value.get_ref().trim_end_matches('/');
     let parsed = reqwest::Url::parse(url).ok();
-    if parsed.is_some_and(|parsed| schemes.contains(&parsed.scheme()) && parsed.has_host()) {
-        return Ok(url.to_owned());
+    let Some(parsed) = parsed.filter(|parsed| schemes.contains(&parsed.scheme()) && parsed.has_host()) else {
+        return Err((Some(value.span()), format!("{key}: write \"{}://HOST:PORT\"", schemes[0])));
+    };
+    if !parsed.username().is_empty() || parsed.password().is_some() || url.contains(char::is_whitespace) {
+        let message = "write the address alone, without a name or password and without spaces";
+        return Err((Some(value.span()), format!("{key}: {message}")));
     }
-    Err((Some(value.span()), format!("{key}: write \"{}://HOST:PORT\"", schemes[0])))
+    Ok(url.to_owned())
 }
 
 #[cfg(test)]
@@ -369,6 +373,9 @@ mod tests {
             ("[engine.a]\nkind = \"deepl\"\nkey_file = \"/dev/zero\"", "no file"),
             ("[engine.a]\nkind = \"xtts\"", "engine.a.url"),
             ("[engine.a]\nkind = \"xtts\"\nurl = \"tcp://a:1\"", "http://HOST:PORT"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://me:word@a:1\"", "address alone"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a:1/b c\"", "address alone"),
+            ("[engine.a]\nkind = \"xtts\"\nkey_file = 5", "engine.a.key_file: "),
             ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nvoices = { english = \"x\" }", "voices"),
             ("[engine.a]\nkind = \"wyoming\"\nurl = \"tcp://a:1\"\nmodel = \"x\"", "nothing else"),
             ("[engines]\ntts = [\"a\"]\n[engine.a]\nkind = \"libretranslate\"\nurl = \"http://a\"", "kind"),

@@ -113,9 +113,12 @@ fn parse(text: &str) -> Result<Config, Fault> {
 fn tables(text: &str) -> Result<File, Fault> {
     let fault = |key: &str, error: &toml::de::Error| (error.span(), format!("{key}{}", error.message()));
     let document = toml::Deserializer::parse(text).map_err(|error| fault("", &error))?;
-    serde_path_to_error::deserialize(document).map_err(|error| match error.path().to_string().as_str() {
-        "." => fault("", error.inner()),
-        key => fault(&format!("{key}: "), error.inner()),
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        // Values that know their place in the file are read through a table of the library's own.
+        match error.path().to_string().replace(".$__serde_spanned_private_value", "").as_str() {
+            "." => fault("", error.inner()),
+            key => fault(&format!("{key}: "), error.inner()),
+        }
     })
 }
 
