@@ -3,4 +3,5 @@
 mod clouds;
 mod credentials;
 mod failing;
+mod remembering;
 mod serving;

@@ -137,6 +137,7 @@ impl Hub {
             "uptime_s": now().since(self.started).as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
             "engines": self.outside.report(),
+            "translation_cache": self.outside.translations.report(),
             "legs": legs,
             "media": self.media.status(),
             "rooms": rooms,

@@ -21,10 +21,11 @@ use session::{Language, UtteranceId};
 use tokio::time::sleep;
 
 use crate::config::{Asr, Engines, Mt, Tts};
+use crate::hub::now;
 use chain::Stage;
 
 pub use asr::{AsrInput, Recogniser};
-pub use mt::Translator;
+pub use mt::{Cache, CacheCounts, Translator};
 pub use tts::{SpeakJob, Speaker};
 
 /// How often it is seen whether an engine that failed is due for a probe.
@@ -48,6 +49,8 @@ pub struct Outside {
     pub mt: Arc<Stage<Mt>>,
     /// Speech synthesis.
     pub tts: Arc<Stage<Tts>>,
+    /// What was translated lately.
+    pub translations: Arc<Cache>,
 }
 
 /// What engines answer to a leg.
@@ -84,6 +87,7 @@ impl Outside {
             asr: Stage::new("asr", &engines.asr),
             mt: Stage::new("mt", &engines.mt),
             tts: Stage::new("tts", &engines.tts),
+            translations: Arc::default(),
         })
     }
 
@@ -93,6 +97,7 @@ impl Outside {
         loop {
             tokio::join!(self.probe_asr(all), self.probe_mt(all), self.probe_tts(all));
             all = false;
+            self.translations.forget_old(now());
             sleep(PROBE_EVERY).await;
         }
     }

@@ -65,9 +65,9 @@ pub(super) async fn serve(
 
 impl<'a> InterpreterLeg<'a> {
     fn new(hub: &'a Hub, ends: LegEnds, languages: LanguagePair, answers: &mpsc::Sender<Answer>) -> Self {
-        let Outside { transport, asr, mt, tts } = &hub.outside;
+        let Outside { transport, asr, mt, tts, translations } = &hub.outside;
         let recogniser = Recogniser::new(asr, transport, answers.clone());
-        let translator = Translator::new(mt, transport, answers.clone());
+        let translator = Translator::new(mt, transport, translations, answers.clone());
         tokio::spawn(recogniser.clone().warm(languages.both()));
         tokio::spawn(translator.clone().warm());
         Self {

@@ -1,5 +1,6 @@
 //! Translation for one leg, by the first engine of a chain that answers.
 
+mod cache;
 mod deepl;
 mod libretranslate;
 
@@ -15,6 +16,10 @@ use tokio::sync::{Semaphore, mpsc};
 use super::chain::{Line, Stage};
 use super::{Answer, Transport};
 use crate::config::Mt;
+use crate::hub::now;
+use cache::Key;
+
+pub use cache::{Cache, CacheCounts};
 
 /// How long one translation may take, retries and other engines included; the session gives up at about the same time.
 const DEADLINE: Duration = Duration::from_secs(4);
@@ -33,6 +38,7 @@ struct Inner {
     stage: Arc<Stage<Mt>>,
     line: Line<Mt>,
     transport: Transport,
+    cache: Arc<Cache>,
     answers: mpsc::Sender<Answer>,
     at_once: Semaphore,
     /// What was said last, each in its language.
@@ -50,11 +56,17 @@ struct Job {
 
 impl Translator {
     /// A translator by `stage`'s engines that answers to `answers`.
-    pub fn new(stage: &Arc<Stage<Mt>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
+    pub fn new(
+        stage: &Arc<Stage<Mt>>,
+        transport: &Transport,
+        cache: &Arc<Cache>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
         Self(Arc::new(Inner {
             stage: Arc::clone(stage),
             line: Line::new(stage),
             transport: transport.clone(),
+            cache: Arc::clone(cache),
             answers,
             at_once: Semaphore::new(MOST_AT_ONCE),
             said: Mutex::default(),
@@ -97,6 +109,10 @@ impl Translator {
 
     async fn run(&self, job: &Job) -> Result<String, Failure> {
         let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");
+        let key = Key::new(&job.text, job.source, job.target);
+        if let Some(known) = self.0.cache.get(now(), &key, self.0.line.current()) {
+            return Ok(known);
+        }
         let _turn = self.0.at_once.acquire().await.map_err(gone)?;
         let mut effort = self.0.line.effort(DEADLINE);
         loop {
@@ -106,6 +122,7 @@ impl Translator {
             let late = |_| Failure::new(FailureKind::Slow, "no translation in time");
             let outcome = tokio::time::timeout(patience, asked).await.map_err(late);
             if let Some(text) = effort.judge(outcome.flatten()) {
+                self.0.cache.put(now(), key, &text, turn.index);
                 return Ok(text);
             }
         }
