@@ -76,6 +76,46 @@ fn run(script: &[Speech], behaviour: Behaviour, seed: u64, end: Duration) -> Sim
     simulation
 }
 
+/// How long after each clause its translation began.
+fn latencies(simulation: &Simulation) -> Vec<Duration> {
+    let stages = simulation.events.iter().filter_map(|(_, event)| match event {
+        Event::Latency { stages, .. } => Some(stages.total()),
+        _ => None,
+    });
+    stages.collect()
+}
+
+#[test]
+fn a_guess_that_stands_is_spoken_at_once() {
+    let script = conversation(12, secs(12));
+    let slow = Behaviour { slowest: Duration::from_millis(150), ..Behaviour::GOOD };
+    let said = |behaviour| {
+        let simulation = run(&script, behaviour, 3, secs(160));
+        assert_eq!(spoken_words(&simulation), all_words(&script));
+        assert_eq!(errors(&simulation), 0);
+        let mut all = latencies(&simulation);
+        all.sort_unstable();
+        all[all.len() / 2]
+    };
+    let (waiting, foreseeing) =
+        (said(slow), said(Behaviour { guesses: Some(Duration::from_millis(150)), ..slow }));
+    assert!(foreseeing + Duration::from_millis(150) < waiting, "{foreseeing:?}, not {waiting:?}");
+}
+
+#[test]
+fn guesses_that_fall_are_not_heard() {
+    let script = conversation(20, secs(14));
+    let mut fallen = 0;
+    for seed in 0..20 {
+        let guesses = Some(Duration::from_millis(100 + 15 * seed));
+        let simulation =
+            run(&script, Behaviour { guesses, revises: true, ..Behaviour::GOOD }, seed, secs(300));
+        assert_eq!(errors(&simulation), 0);
+        fallen += simulation.room.discards().guesses;
+    }
+    assert!(fallen > 0, "words heard anew take guesses back: {fallen}");
+}
+
 #[test]
 fn the_caller_is_told_before_he_is_listened_to() {
     // He speaks from the first moment on; nothing of it leaves before both announcements were heard.

@@ -106,7 +106,7 @@ pub fn listening(frames: FrameCounts, discards: Discards) -> Value {
     json!({
         "captured": frames.captured, "recognised": frames.recognised, "silent": frames.silent,
         "gated": frames.gated, "unannounced": frames.unannounced, "unrecognised": frames.unrecognised,
-        "refused": frames.refused, "late_answers": discards.late_answers, "dropped_segments": discards.segments,
+        "refused": frames.refused, "late_answers": discards.late_answers, "dropped_segments": discards.segments, "fallen_guesses": discards.guesses,
     })
 }
 

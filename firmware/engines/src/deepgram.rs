@@ -16,6 +16,13 @@ pub(crate) fn unreadable(why: &str) -> Failure {
     Failure::new(FailureKind::Protocol, format!("Deepgram's message {why}"))
 }
 
+/// The language of a text: the most frequent of those `told`, or the only one that was `asked` for.
+pub(crate) fn language(told: Vec<String>, asked: &[String]) -> Option<String> {
+    let only = <&[String; 1]>::try_from(asked).ok().map(|[one]| one.clone());
+    let tag = told.into_iter().next().or(only)?;
+    Some(tag.split('-').next().unwrap_or_default().to_lowercase())
+}
+
 /// What it means that the connection is closed, and nobody here asked for it.
 pub(crate) fn closed(code: u16, reason: &str) -> Failure {
     let lower = reason.to_lowercase();

@@ -77,7 +77,8 @@ fn listen_asks_for_what_the_session_needs_and_keeps_nothing() {
 fn times_lie_on_the_leg_s_axis() {
     let mut stream = heard_so_far(MS(7_000), 3);
     let interim = stream.receive(&results(0.0, 1.0, "the ten", &json!({"is_final": false}))).unwrap();
-    assert_eq!(interim, [Heard::Interim { text: "the ten".into() }]);
+    let guess = |text: &str, until| Heard::Interim { text: text.into(), language: Some("en".into()), until };
+    assert_eq!(interim, [guess("the ten", MS(8_000))]);
     let flags = json!({"is_final": true, "speech_final": true});
     let heard = stream.receive(&results(0.5, 1.5, "The ten.", &flags)).unwrap();
     let Heard::Segment { text, words, language, until } = &heard[0] else { panic!("{heard:?}") };
@@ -200,7 +201,8 @@ fn a_turn_is_a_segment() {
     assert_eq!(stream.receive(&message(&json!({"type": "Connected", "sequence_id": 0}))).unwrap(), []);
     for event in ["StartOfTurn", "Update", "EagerEndOfTurn", "TurnResumed"] {
         let heard = stream.receive(&turn(event, 0, [0.0, 1.0], "one two")).unwrap();
-        assert_eq!(heard, [Heard::Interim { text: "one two".into() }]);
+        let guess = Heard::Interim { text: "one two".into(), language: Some("en".into()), until: MS(5_000) };
+        assert_eq!(heard, [guess]);
     }
     assert!(stream.finish().is_some());
     let heard = stream.receive(&turn("EndOfTurn", 0, [0.0, 1.5], "One two.")).unwrap();

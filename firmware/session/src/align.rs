@@ -5,12 +5,19 @@ fn sound(word: &str) -> String {
     word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// Whether two texts have the same words.
+pub(crate) fn same_words(one: &str, other: &str) -> bool {
+    let sounds =
+        |text: &'_ str| text.split_whitespace().map(sound).filter(|w| !w.is_empty()).collect::<Vec<_>>();
+    sounds(one) == sounds(other)
+}
+
 /// The part of `heard` that comes after `spoken`, where both begin at the same moment but may differ in words.
 ///
 /// The cut is put where the edit distance in words between `spoken` and the start of `heard` is least; of several
 /// such cuts the last, so that a word heard differently is not said a second time.
-pub(crate) fn rest_after<'a>(spoken: &[&str], heard: &'a str) -> &'a str {
-    let spoken: Vec<String> = spoken.iter().map(|w| sound(w)).filter(|w| !w.is_empty()).collect();
+pub(crate) fn rest_after<'a>(spoken: &[impl AsRef<str>], heard: &'a str) -> &'a str {
+    let spoken: Vec<String> = spoken.iter().map(|w| sound(w.as_ref())).filter(|w| !w.is_empty()).collect();
     let words: Vec<&str> = heard.split_whitespace().collect();
     let (places, sounds): (Vec<usize>, Vec<String>) =
         words.iter().enumerate().map(|(i, w)| (i, sound(w))).filter(|(_, s)| !s.is_empty()).unzip();

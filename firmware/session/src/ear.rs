@@ -78,6 +78,11 @@ impl Ear {
         self.voice.last_voiced()
     }
 
+    /// How long nobody has spoken, as far as can be told.
+    pub(crate) fn pause(&self, now: Timestamp) -> Duration {
+        now.since(self.voice.last_voiced())
+    }
+
     /// Whether the newest frame was voice, rather than a pause within speech.
     pub(crate) fn voiced(&self) -> bool {
         self.voice.voiced()

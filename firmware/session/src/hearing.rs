@@ -5,7 +5,7 @@ use std::time::Duration;
 use audio_path::{FRAME_MS, Frame, Timestamp};
 
 use crate::ear::Heard;
-use crate::segment::{MT_DEADLINE, Segment, Stage, Stamps};
+use crate::segment::{Segment, Stage};
 use crate::turns::{Hearing, Utterance};
 use crate::{Action, Component, Event, Interpreter, Language, UtteranceId};
 
@@ -26,6 +26,7 @@ impl Interpreter {
             }
             Heard::Stopped => self.finish(now),
         }
+        self.foresee(now);
     }
 
     fn send(&mut self, now: Timestamp, frame: &Frame) {
@@ -33,13 +34,17 @@ impl Interpreter {
             self.ear.counts.refused += 1;
             return;
         }
-        let spoken = self.ear.last_voiced();
+        let (spoken, voiced) = (self.ear.last_voiced(), self.ear.voiced());
         let Some(utterance) = self.open_utterance() else {
             self.ear.counts.silent += 1;
             return;
         };
         utterance.frames += 1;
         utterance.spoken = spoken;
+        if voiced {
+            utterance.voiced = utterance.frames;
+            utterance.settled = false;
+        }
         let (id, is_full) = (utterance.id, utterance.frames >= LONGEST_UTTERANCE_FRAMES);
         if utterance.hearing == Hearing::Broken {
             self.ear.counts.unrecognised += 1;
@@ -79,6 +84,7 @@ impl Interpreter {
             self.actions.push_back(Action::FinishAsr { utterance });
         }
         self.emit(Event::SpeechEnded { utterance });
+        self.settle(now, utterance);
         self.expect_answer(now);
     }
 
@@ -99,14 +105,36 @@ impl Interpreter {
         }
         utterance.language = language.or(utterance.language);
         let (text, language) = (utterance.transcript.text().to_owned(), utterance.language);
-        // Before the language is known the direction is not: the clauses wait for the whole text.
-        let mut clauses = Vec::new();
-        if language.is_some() {
-            clauses.extend(std::iter::from_fn(|| utterance.transcript.next_clause()));
-        }
         self.emit(Event::Partial { utterance: id, text, language });
+        self.commit_clauses(now, id);
+    }
+
+    pub(crate) fn interim(
+        &mut self,
+        now: Timestamp,
+        id: UtteranceId,
+        text: &str,
+        heard: Duration,
+        language: Option<Language>,
+    ) {
+        let Some(utterance) = self.turns.utterance(id).filter(|u| u.is_heard()) else {
+            self.discards.late_answers += 1;
+            return;
+        };
+        utterance.transcript.guess(text);
+        utterance.heard = heard;
+        utterance.language = language.or(utterance.language);
+        self.commit_clauses(now, id);
+        self.foresee(now);
+    }
+
+    fn commit_clauses(&mut self, now: Timestamp, id: UtteranceId) {
+        let Some(utterance) = self.turns.utterance(id) else { return };
+        // Before the language is known the direction is not: the clauses wait for the whole text.
+        let Some(language) = utterance.language else { return };
+        let clauses: Vec<String> = std::iter::from_fn(|| utterance.transcript.next_clause()).collect();
         for clause in clauses {
-            self.commit(now, id, clause, language);
+            self.commit(now, id, clause, Some(language));
         }
     }
 
@@ -126,12 +154,24 @@ impl Interpreter {
         let rest = utterance.transcript.finish(text);
         let (source, _) = self.languages().direction(language);
         self.emit(Event::Final { utterance: id, text: text.trim().to_owned(), language: source });
-        if let Some(rest) = rest {
-            self.commit(now, id, rest, language);
+        self.commit_rest(now, id, rest, language);
+    }
+
+    /// Nothing else of the utterance is to come.
+    fn commit_rest(
+        &mut self,
+        now: Timestamp,
+        id: UtteranceId,
+        rest: Option<String>,
+        language: Option<Language>,
+    ) {
+        match rest {
+            Some(rest) => self.commit(now, id, rest, language),
+            None => self.retract_guess(id),
         }
     }
 
-    /// What was certain before the failure is still worth saying; the error tone tells that it is not all.
+    /// What was known before the failure is still worth saying; the error tone tells that it is not all.
     pub(crate) fn recognition_failed(&mut self, now: Timestamp, id: UtteranceId, reason: &str) {
         let Some(utterance) = self.turns.utterance(id).filter(|u| u.is_heard()) else {
             self.discards.late_answers += 1;
@@ -139,34 +179,12 @@ impl Interpreter {
         };
         let is_open = utterance.hearing == Hearing::Open;
         utterance.hearing = if is_open { Hearing::Broken } else { Hearing::Closed };
-        let (known, language) = (utterance.transcript.text().to_owned(), utterance.language);
-        let rest = utterance.transcript.finish(&known);
-        if let Some(rest) = rest {
-            self.commit(now, id, rest, language);
-        }
+        utterance.settled = false;
+        let (rest, language) = (utterance.transcript.open(), utterance.language);
+        self.commit_rest(now, id, rest, language);
         self.push_failed(now, id);
         self.actions.push_back(Action::CancelAsr { utterance: id });
         self.error(Component::Asr, format!("an utterance was not understood: {reason}"));
-    }
-
-    /// Gives a clause to the translator: from here on it is never taken back.
-    fn commit(&mut self, now: Timestamp, id: UtteranceId, text: String, language: Option<Language>) {
-        let (source_lang, target_lang) = self.languages().direction(language);
-        let segment = self.new_segment();
-        let stage = Stage::Translating { deadline: now + MT_DEADLINE };
-        let stamps = Stamps { text: now, ..Stamps::default() };
-        if let Some(utterance) = self.turns.utterance(id) {
-            let source = text.clone();
-            let entry =
-                Segment { id: segment, source, source_lang, target_lang, stage, stamps, cut_short: false };
-            utterance.segments.push_back(entry);
-            self.actions.push_back(Action::Translate {
-                segment,
-                text,
-                source: source_lang,
-                target: target_lang,
-            });
-        }
     }
 
     /// Puts the error tone where the rest of the utterance would be heard.
@@ -174,15 +192,13 @@ impl Interpreter {
         let (source_lang, target_lang) = self.languages().direction(None);
         let segment = self.new_segment();
         if let Some(utterance) = self.turns.utterance(id) {
-            utterance.segments.push_back(Segment {
-                id: segment,
-                source: String::new(),
-                source_lang,
-                target_lang,
-                stage: Stage::Failed { since: now },
-                stamps: Stamps::default(),
-                cut_short: false,
-            });
+            let stage = Stage::Failed { since: now };
+            utterance.segments.push_back(Segment::new(
+                segment,
+                String::new(),
+                [source_lang, target_lang],
+                stage,
+            ));
         }
     }
 }

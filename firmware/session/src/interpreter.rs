@@ -5,7 +5,7 @@ use audio_path::{SegmentId, Timestamp};
 
 use crate::ear::{Ear, FrameCounts};
 use crate::language::announcement;
-use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, Stamps, TTS_DEADLINE};
+use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, TTS_DEADLINE};
 use crate::turns::{Hearing, Turn, Turns, Utterance};
 use crate::{Action, Component, Cue, Event, Input, Language, LanguagePair, UtteranceId};
 
@@ -27,6 +27,8 @@ pub struct Discards {
     pub late_answers: u64,
     /// Clauses that were dropped since too many waited.
     pub segments: u64,
+    /// Clauses that were translated beforehand for nothing: the speaker went on differently.
+    pub guesses: u64,
 }
 
 /// Whether the caller was told that a machine translates.
@@ -51,6 +53,8 @@ pub struct Interpreter {
     tone_due: bool,
     next_segment: u32,
     next_utterance: u32,
+    /// The last sentences, each in its language.
+    pub(crate) said: VecDeque<(Language, String)>,
 }
 
 impl Interpreter {
@@ -68,6 +72,7 @@ impl Interpreter {
             tone_due: false,
             next_segment: 0,
             next_utterance: 0,
+            said: VecDeque::new(),
         }
     }
 
@@ -82,6 +87,9 @@ impl Interpreter {
             }
             Input::Rendered(frame) => self.ear.gate.rendered(frame),
             Input::Partial { utterance, delta, language } => self.partial(now, utterance, delta, language),
+            Input::Interim { utterance, text, heard, language } => {
+                self.interim(now, utterance, text, heard, language);
+            }
             Input::Final { utterance, text, language } => self.final_text(now, utterance, text, language),
             Input::RecognitionFailed { utterance, reason } => self.recognition_failed(now, utterance, reason),
             Input::Translated { segment, text } => self.translated(now, segment, text),
@@ -107,7 +115,7 @@ impl Interpreter {
             Announcement::FailedUntil(at) => Some(at),
             _ => None,
         };
-        let hold = if self.ear.speaking() && !self.is_playing() { self.turns.hold_ends() } else { None };
+        let hold = if self.holds() && !self.is_playing() { self.turns.hold_ends() } else { None };
         let cue = if self.may_cue() { self.wait_cue_at } else { None };
         let playing = self.cue.map(|(_, deadline)| deadline);
         [again, hold, cue, playing, self.ear.deadline(), self.turns.deadline()].into_iter().flatten().min()
@@ -182,7 +190,8 @@ impl Interpreter {
         for language in self.languages.both() {
             let (text, spoken_in) = announcement(language);
             let segment = self.new_segment();
-            utterance.segments.push_back(announcement_segment(segment, text, spoken_in, now));
+            let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
+            utterance.segments.push_back(Segment::new(segment, text.to_owned(), [spoken_in; 2], stage));
             self.actions.push_back(Action::Speak { segment, text: text.to_owned(), language: spoken_in });
         }
         self.turns.push(utterance);
@@ -190,6 +199,11 @@ impl Interpreter {
 
     fn is_playing(&self) -> bool {
         self.cue.is_some() || self.turns.is_playing()
+    }
+
+    /// Whether somebody speaks who is not to be talked over.
+    fn holds(&self) -> bool {
+        self.ear.speaking() && !self.turns.is_settled()
     }
 
     fn may_cue(&self) -> bool {
@@ -230,7 +244,7 @@ impl Interpreter {
                 self.play_cue(now, Cue::Error);
                 return;
             }
-            match self.turns.next(now, self.ear.speaking()) {
+            match self.turns.next(now, self.holds()) {
                 Turn::Play(segment) => self.play(now, segment),
                 Turn::Tone => self.tone_due = true,
                 Turn::Announced(heard) => self.announced(now, heard),
@@ -270,17 +284,5 @@ impl Interpreter {
         self.ear.gate.playback_begins();
         self.actions.push_back(Action::PlayCue { segment, cue });
         self.emit(Event::CuePlayed { cue });
-    }
-}
-
-fn announcement_segment(id: SegmentId, text: &str, language: Language, now: Timestamp) -> Segment {
-    Segment {
-        id,
-        source: text.to_owned(),
-        source_lang: language,
-        target_lang: language,
-        stage: Stage::Synthesising { deadline: now + TTS_DEADLINE },
-        stamps: Stamps::default(),
-        cut_short: false,
     }
 }

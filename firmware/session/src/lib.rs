@@ -51,6 +51,7 @@
 
 mod align;
 mod ear;
+mod foresight;
 mod gate;
 mod hearing;
 mod interpreter;

@@ -20,6 +20,8 @@ pub enum Input<'a> {
     Rendered(&'a Frame),
     /// The recogniser is certain of more text: `delta` continues what it reported before and is not taken back.
     Partial { utterance: UtteranceId, delta: &'a str, language: Option<Language> },
+    /// What the recogniser takes to follow the text it is certain of, made of the utterance's audio up to `heard`.
+    Interim { utterance: UtteranceId, text: &'a str, heard: Duration, language: Option<Language> },
     /// The recogniser's whole text of a finished utterance.
     Final { utterance: UtteranceId, text: &'a str, language: Option<Language> },
     /// The recogniser gave up on the utterance.
@@ -61,15 +63,15 @@ pub enum Action {
     FinishAsr { utterance: UtteranceId },
     /// The answer is no longer wanted.
     CancelAsr { utterance: UtteranceId },
-    /// Translate a committed clause.
-    Translate { segment: SegmentId, text: String, source: Language, target: Language },
+    /// Translate a clause; `context` is what was said before it in its language.
+    Translate { segment: SegmentId, text: String, context: String, source: Language, target: Language },
     /// Make speech of a text and keep it until [`Action::Play`].
     Speak { segment: SegmentId, text: String, language: Language },
     /// Hand the segment's audio to the phone, what is there and what is still coming.
     Play { segment: SegmentId },
     /// Play one of the interpreter's own sounds under this number.
     PlayCue { segment: SegmentId, cue: Cue },
-    /// Forget the segment and its audio: it will not be played, or not further.
+    /// Forget the segment, what is asked of engines for it and its audio: it will not be played, or not further.
     Discard { segment: SegmentId },
     /// Tell whoever watches.
     Emit(Event),

@@ -30,24 +30,49 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stamps {
     pub(crate) text: Timestamp,
+    pub(crate) committed: Timestamp,
     pub(crate) translated: Timestamp,
     pub(crate) audio: Timestamp,
 }
 
-/// A committed clause, or the announcement.
+/// A clause that is committed or likely to be, or a part of the announcement.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) id: SegmentId,
     pub(crate) source: String,
+    /// Empty until it is known.
+    pub(crate) translation: String,
     pub(crate) source_lang: Language,
     pub(crate) target_lang: Language,
     pub(crate) stage: Stage,
     pub(crate) stamps: Stamps,
     /// Its end is missing: the error tone follows it.
     pub(crate) cut_short: bool,
+    /// A guess that is worked on beforehand; not heard unless it is committed.
+    pub(crate) provisional: bool,
 }
 
 impl Segment {
+    /// A segment that its engine just got.
+    pub(crate) fn new(
+        id: SegmentId,
+        source: String,
+        [source_lang, target_lang]: [Language; 2],
+        stage: Stage,
+    ) -> Self {
+        Self {
+            id,
+            source,
+            translation: String::new(),
+            source_lang,
+            target_lang,
+            stage,
+            stamps: Stamps::default(),
+            cut_short: false,
+            provisional: false,
+        }
+    }
+
     /// When the segment's engine is late; `None` where it waits for no engine.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.stage {
@@ -59,8 +84,16 @@ impl Segment {
     }
 
     /// The stages of a segment whose first frame was written at `played`, for speech whose last sample before that
-    /// came at `spoken` and was decided to be the last at `decided`. A stage that was over by `spoken` counts zero.
-    pub(crate) fn latency(&self, spoken: Timestamp, decided: Timestamp, played: Timestamp) -> Latency {
+    /// came at `spoken` and was decided to be the last at `decided`, unless the clause was committed before. A stage
+    /// that was over by `spoken` counts zero.
+    pub(crate) fn latency(
+        &self,
+        spoken: Timestamp,
+        decided: Option<Timestamp>,
+        played: Timestamp,
+    ) -> Latency {
+        let committed = self.stamps.committed;
+        let decided = decided.map_or(committed, |decided| decided.min(committed));
         let mut from = spoken;
         let mut until = |end: Timestamp| {
             let end = end.clamp(from, played.max(from));
@@ -82,19 +115,13 @@ impl Segment {
 mod tests {
     use super::*;
 
-    fn segment(text: u64, translated: u64, audio: u64) -> Segment {
-        let stamps = Stamps { text: ms(text), translated: ms(translated), audio: ms(audio) };
-        let [source_lang, target_lang] = ["en", "es"].map(|code| code.parse().unwrap());
-        let stage = Stage::Failed { since: ms(0) };
-        Segment {
-            id: SegmentId(1),
-            source: String::new(),
-            source_lang,
-            target_lang,
-            stage,
-            stamps,
-            cut_short: false,
-        }
+    fn segment(text: u64, committed: u64, translated: u64, audio: u64) -> Segment {
+        let languages = ["en", "es"].map(|code| code.parse().unwrap());
+        let mut segment =
+            Segment::new(SegmentId(1), String::new(), languages, Stage::Failed { since: ms(0) });
+        segment.stamps =
+            Stamps { text: ms(text), committed: ms(committed), translated: ms(translated), audio: ms(audio) };
+        segment
     }
 
     fn ms(ms: u64) -> Timestamp {
@@ -107,14 +134,16 @@ mod tests {
 
     #[test]
     fn stages_follow_one_another() {
-        let latency = segment(1_800, 1_850, 1_900).latency(ms(1_000), ms(1_480), ms(1_920));
+        let latency = segment(1_800, 1_800, 1_850, 1_900).latency(ms(1_000), Some(ms(1_480)), ms(1_920));
         assert_eq!(stages(latency), [480, 320, 50, 50, 20]);
         assert_eq!(latency.total(), Duration::from_millis(920));
     }
 
     #[test]
     fn work_done_while_the_speaker_went_on_costs_nothing() {
-        let latency = segment(500, 600, 1_490).latency(ms(1_000), ms(1_480), ms(1_500));
+        let latency = segment(500, 1_600, 600, 1_490).latency(ms(1_000), Some(ms(1_480)), ms(1_500));
         assert_eq!(stages(latency), [480, 0, 0, 10, 10]);
+        let foreseen = segment(1_170, 1_250, 1_260, 1_510).latency(ms(1_000), None, ms(1_530));
+        assert_eq!(stages(foreseen), [250, 0, 10, 250, 20]);
     }
 }

@@ -21,10 +21,10 @@ impl Interpreter {
         };
         segment.stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
         segment.stamps.translated = now;
-        let (source, source_lang, target_lang) =
-            (segment.source.clone(), segment.source_lang, segment.target_lang);
-        self.actions.push_back(Action::Speak { segment: id, text: text.clone(), language: target_lang });
-        self.emit(Event::Translation { segment: id, text, source, source_lang, target_lang });
+        segment.translation.clone_from(&text);
+        let (language, told) = (segment.target_lang, translation(segment));
+        self.actions.push_back(Action::Speak { segment: id, text, language });
+        self.actions.extend(told.map(Action::Emit));
     }
 
     pub(crate) fn translation_failed(&mut self, now: Timestamp, id: SegmentId, reason: &str) {
@@ -33,6 +33,9 @@ impl Interpreter {
             return;
         };
         segment.stage = Stage::Failed { since: now };
+        if segment.provisional {
+            return self.retract(id);
+        }
         let source = segment.source.clone();
         self.error(Component::Mt, format!("not translated ({reason}): {source}"));
     }
@@ -59,6 +62,9 @@ impl Interpreter {
                 return;
             }
         }
+        if segment.provisional {
+            return self.retract(id);
+        }
         let source = segment.source.clone();
         self.error(Component::Tts, format!("not spoken ({reason}): {source}"));
     }
@@ -71,8 +77,7 @@ impl Interpreter {
             self.discards.late_answers += 1;
             return;
         };
-        let decided = utterance.decided.unwrap_or(segment.stamps.text);
-        let stages = segment.latency(utterance.spoken, decided, now);
+        let stages = segment.latency(utterance.spoken, utterance.decided, now);
         let announcement = utterance.announcement;
         self.emit(Event::PlaybackStarted { segment: id });
         if !announcement {
@@ -118,6 +123,17 @@ impl Interpreter {
         self.actions.push_back(Action::Discard { segment: id });
         self.error(Component::Playback, "the phone did not take the audio to its end".to_owned());
     }
+}
+
+/// What to tell of a segment that is translated, once it is committed.
+pub(crate) fn translation(segment: &Segment) -> Option<Event> {
+    (!segment.provisional && !segment.translation.is_empty()).then(|| Event::Translation {
+        segment: segment.id,
+        text: segment.translation.clone(),
+        source: segment.source.clone(),
+        source_lang: segment.source_lang,
+        target_lang: segment.target_lang,
+    })
 }
 
 fn is_translating(segment: &&mut Segment) -> bool {

@@ -33,6 +33,14 @@ pub(crate) struct Utterance {
     pub(crate) transcript: Transcript,
     pub(crate) language: Option<Language>,
     pub(crate) frames: u32,
+    /// Frames up to the last voiced one.
+    pub(crate) voiced: u32,
+    /// How much of its audio the newest text was made of.
+    pub(crate) heard: Duration,
+    /// Clauses that were guessed.
+    pub(crate) guesses: u32,
+    /// All that was said so far is committed, and its speaker pauses.
+    pub(crate) settled: bool,
     /// When its last voiced frame arrived, and when that was decided to be the last.
     pub(crate) spoken: Timestamp,
     pub(crate) decided: Option<Timestamp>,
@@ -50,6 +58,10 @@ impl Utterance {
             transcript: Transcript::default(),
             language: None,
             frames: 0,
+            voiced: 0,
+            heard: Duration::ZERO,
+            guesses: 0,
+            settled: false,
             spoken: Timestamp::default(),
             decided: None,
             announcement: false,
@@ -66,6 +78,11 @@ impl Utterance {
     /// Whether its recogniser still works on it.
     pub(crate) fn is_heard(&self) -> bool {
         matches!(self.hearing, Hearing::Open | Hearing::Finishing { .. })
+    }
+
+    /// The clause that is worked on though it is not committed.
+    pub(crate) fn provisional(&mut self) -> Option<&mut Segment> {
+        self.segments.back_mut().filter(|segment| segment.provisional)
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -104,6 +121,11 @@ impl Turns {
 
     pub(crate) fn utterance(&mut self, id: UtteranceId) -> Option<&mut Utterance> {
         self.queue.iter_mut().find(|u| u.id == id)
+    }
+
+    /// Whether the speaker pauses and nothing of what he said so far is open.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.queue.back().is_some_and(|utterance| utterance.is_open() && utterance.settled)
     }
 
     /// The utterance whose audio is coming.
@@ -152,6 +174,13 @@ impl Turns {
         utterance.segments.remove(place)
     }
 
+    /// Removes a clause that was only guessed. Answers whether it was there.
+    pub(crate) fn retract(&mut self, id: SegmentId) -> bool {
+        let is_it = |s: &Segment| s.id == id && s.provisional;
+        let holder = self.queue.iter_mut().find(|u| u.segments.back().is_some_and(is_it));
+        holder.and_then(|utterance| utterance.segments.pop_back()).is_some()
+    }
+
     /// Whose turn it is. `speaking` holds playback back, though not for ever.
     pub(crate) fn next(&mut self, now: Timestamp, speaking: bool) -> Turn {
         while let Some(utterance) = self.queue.front_mut() {
@@ -166,6 +195,7 @@ impl Turns {
                 continue;
             };
             match segment.stage {
+                _ if segment.provisional => return Turn::Wait,
                 Stage::Ready { since } | Stage::Failed { since } if speaking && now < since + HOLD_LIMIT => {
                     return Turn::Wait;
                 }

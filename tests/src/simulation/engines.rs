@@ -43,11 +43,21 @@ impl Simulation {
         let Some((speech, frames)) = self.hearing.get_mut(&utterance) else { return };
         *frames += 1;
         let (speech, frames) = (*speech, *frames);
-        if !self.behaviour.streams || frames % 20 != 0 {
+        if frames % 20 != 0 {
             return;
         }
         let Some(Speech { text, language, .. }) = self.script.get(speech).cloned() else { return };
         let first = self.words_heard.get(&speech).copied().unwrap_or(0);
+        if let Some(late) = self.behaviour.guesses {
+            let guess: String = text.split_inclusive(' ').skip(first).take(frames / 20).collect();
+            let guess = if self.behaviour.revises { self.revise(&guess) } else { guess };
+            let heard = Duration::from_millis(20) * frames as u32;
+            return self
+                .later(late.as_millis() as u64, Happening::Interim(utterance, guess, heard, language));
+        }
+        if !self.behaviour.streams {
+            return;
+        }
         if let Some(word) = text.split_inclusive(' ').nth(first + frames / 20 - 1) {
             self.happenings += 1;
             self.future.insert(

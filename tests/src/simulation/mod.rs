@@ -40,6 +40,8 @@ pub struct Behaviour {
     pub repeats: u32,
     /// Whether the recogniser streams stable text while the caller speaks.
     pub streams: bool,
+    /// How late it streams what it takes the text to be so far, which the next guess replaces.
+    pub guesses: Option<Duration>,
     /// Whether the final text differs in words from what was streamed.
     pub revises: bool,
 }
@@ -52,6 +54,7 @@ impl Behaviour {
         mute: 0,
         repeats: 0,
         streams: true,
+        guesses: None,
         revises: false,
     };
 }
@@ -60,6 +63,7 @@ impl Behaviour {
 #[derive(Clone, Debug)]
 enum Happening {
     Partial(UtteranceId, String, &'static str),
+    Interim(UtteranceId, String, Duration, &'static str),
     Final(UtteranceId, String, &'static str),
     RecognitionFailed(UtteranceId),
     Translated(SegmentId, String),
@@ -216,6 +220,10 @@ impl Simulation {
         match happening {
             Happening::Partial(utterance, delta, code) => {
                 self.tell(Input::Partial { utterance: *utterance, delta, language: language(code) });
+            }
+            Happening::Interim(utterance, text, heard, code) => {
+                let (utterance, heard, language) = (*utterance, *heard, language(code));
+                self.tell(Input::Interim { utterance, text, heard, language });
             }
             Happening::Final(utterance, text, code) => {
                 self.tell(Input::Final { utterance: *utterance, text, language: language(code) });

@@ -25,7 +25,7 @@ use crate::hub::now;
 use chain::Stage;
 
 pub use asr::{AsrInput, Recogniser};
-pub use mt::{Cache, CacheCounts, Translator};
+pub use mt::{Cache, CacheCounts, TranslateJob, Translator};
 pub use tts::{SpeakJob, Speaker};
 
 /// How often it is seen whether an engine that failed is due for a probe.
@@ -59,6 +59,8 @@ pub struct Outside {
 pub enum Answer {
     /// More text that will not be taken back.
     Partial { utterance: UtteranceId, delta: String, language: Option<Language> },
+    /// What is taken to follow that, made of the utterance's audio up to `heard`.
+    Interim { utterance: UtteranceId, text: String, heard: Duration, language: Option<Language> },
     /// The whole text.
     Final { utterance: UtteranceId, text: String, language: Option<Language> },
     /// No text, or no more.

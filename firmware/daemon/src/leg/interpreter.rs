@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::playback::{Next, Playback};
 use super::{Listed, keep_port, sounds};
-use crate::clients::{Answer, AsrInput, Outside, Recogniser, SpeakJob, Speaker, Translator};
+use crate::clients::{Answer, AsrInput, Outside, Recogniser, SpeakJob, Speaker, TranslateJob, Translator};
 use crate::config::Room;
 use crate::hub::{Hub, Inbox, now};
 use crate::media::{Full, LegEnds};
@@ -133,6 +133,9 @@ impl<'a> InterpreterLeg<'a> {
             Answer::Partial { utterance, delta, language } => {
                 self.tell(Input::Partial { utterance, delta: &delta, language });
             }
+            Answer::Interim { utterance, text, heard, language } => {
+                self.tell(Input::Interim { utterance, text: &text, heard, language });
+            }
             Answer::Final { utterance, text, language } => {
                 self.utterances.remove(&utterance);
                 self.tell(Input::Final { utterance, text: &text, language });
@@ -168,8 +171,8 @@ impl<'a> InterpreterLeg<'a> {
             Action::CancelAsr { utterance } => {
                 self.utterances.remove(&utterance);
             }
-            Action::Translate { segment, text, source, target } => {
-                self.translator.translate(segment, text, source, target);
+            Action::Translate { segment, text, context, source, target } => {
+                self.translator.translate(segment, TranslateJob { text, context, source, target });
             }
             Action::Speak { segment, text, language } => self.speak(SpeakJob { segment, text, language }),
             Action::Play { segment } => self.playback.play(segment),
@@ -180,6 +183,7 @@ impl<'a> InterpreterLeg<'a> {
                 self.playback.play(segment);
             }
             Action::Discard { segment } => {
+                self.speaker.cancel(segment);
                 self.playback.discard(segment);
                 if self.handed_over.take_if(|handed| *handed == segment).is_some() {
                     self.ends.shared.flush();

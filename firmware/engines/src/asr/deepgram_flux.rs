@@ -191,8 +191,10 @@ impl Stream {
     }
 
     fn guess(&self, turn: Turn) -> Option<Heard> {
-        let stale = self.axis.leg(turn.audio_window_end) <= self.until || turn.index < self.turn;
-        (!stale).then_some(Heard::Interim { text: turn.transcript })
+        let until = self.axis.leg(turn.audio_window_end);
+        let stale = until <= self.until || turn.index < self.turn;
+        let language = deepgram::language(turn.languages, &self.options.languages);
+        (!stale).then_some(Heard::Interim { text: turn.transcript, language, until })
     }
 
     /// Nobody speaks.
@@ -248,9 +250,7 @@ impl Stream {
             }
         }
         self.until = end;
-        let asked = <[String; 1]>::try_from(self.options.languages.clone()).ok().map(|[one]| one);
-        let language = turn.languages.into_iter().next().or(asked);
-        let language = language.map(|tag| tag.split('-').next().unwrap_or_default().to_lowercase());
+        let language = deepgram::language(turn.languages, &self.options.languages);
         Heard::Segment { text, words, language, until: end }
     }
 }

@@ -209,13 +209,14 @@ impl Stream {
     }
 
     fn guess(&mut self, results: Results) -> Option<Heard> {
-        let stale = self.axis.leg(results.start + results.duration) <= self.until;
-        let text = results.channel.alternatives.into_iter().next()?.transcript;
-        if stale || text.is_empty() {
+        let until = self.axis.leg(results.start + results.duration);
+        let Alternative { transcript: text, languages, .. } =
+            results.channel.alternatives.into_iter().next()?;
+        if until <= self.until || text.is_empty() {
             return None;
         }
         self.heard = true;
-        Some(Heard::Interim { text })
+        Some(Heard::Interim { text, language: deepgram::language(languages, &self.options.languages), until })
     }
 
     fn settle(&mut self, results: Results) -> Vec<Heard> {
@@ -253,9 +254,7 @@ impl Stream {
         }
         self.until = end;
         self.heard |= !text.is_empty();
-        let asked = <[String; 1]>::try_from(self.options.languages.clone()).ok().map(|[one]| one);
-        let language = languages.into_iter().next().or(asked);
-        let language = language.map(|tag| tag.split('-').next().unwrap_or_default().to_lowercase());
+        let language = deepgram::language(languages, &self.options.languages);
         Heard::Segment { text, words, language, until: end }
     }
 

@@ -28,6 +28,10 @@ pub enum Heard {
     Interim {
         /// All of it.
         text: String,
+        /// ISO 639-1, where the provider tells.
+        language: Option<String>,
+        /// It was made of the audio up to here.
+        until: Duration,
     },
     /// Text that is not taken back.
     Segment {

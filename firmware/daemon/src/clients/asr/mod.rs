@@ -22,6 +22,7 @@ use wyoming::Wyoming;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an utterance may last: the session ends each before this.
 const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
+const FRAME: Duration = Duration::from_millis(FRAME_MS as u64);
 /// Frames of an utterance that may wait for the connection, and that are kept to be sent again: 30 s.
 const MOST_FRAMES: usize = 1_500;
 /// The session cuts texts off long before this; it keeps a flood from growing without bound.
@@ -74,6 +75,8 @@ struct Utterance {
     input: mpsc::Receiver<AsrInput>,
     /// What no engine has answered yet.
     kept: Vec<Frame>,
+    /// The audio before that.
+    answered: Duration,
     finished: bool,
     /// Text was passed on that the kept audio will bring again: from then on only the whole text counts.
     streamed: bool,
@@ -115,6 +118,7 @@ impl Recogniser {
             languages,
             input,
             kept: Vec::new(),
+            answered: Duration::ZERO,
             finished: false,
             streamed: false,
             text: String::new(),
@@ -169,10 +173,12 @@ impl Utterance {
         }
     }
 
-    /// Takes text that is not taken back, and passes it on; the audio up to `heard` is answered with it.
+    /// Takes text that is not taken back, and passes it on; the utterance's audio up to `heard` is answered with it.
     async fn certain(&mut self, delta: &str, language: Option<Language>, heard: Duration) {
-        let frames = (heard.as_millis() / u128::from(FRAME_MS)) as usize;
-        self.kept.drain(..frames.min(self.kept.len()));
+        let answered = (heard.saturating_sub(self.answered).as_millis() / FRAME.as_millis()) as usize;
+        let frames = answered.min(self.kept.len());
+        self.kept.drain(..frames);
+        self.answered += FRAME * frames as u32;
         self.language = language.or(self.language);
         let delta = self.joined(delta);
         if delta.is_empty() {
@@ -189,6 +195,17 @@ impl Utterance {
         let text = text.trim();
         let gap = if self.text.is_empty() || text.is_empty() { "" } else { " " };
         if self.text.len() + text.len() < LONGEST_TEXT { [gap, text].concat() } else { String::new() }
+    }
+
+    /// Passes on what may follow, made of the utterance's audio up to `heard`.
+    async fn tell_interim(&self, text: String, language: Option<Language>, heard: Duration) {
+        if self.streamed || text.len() > LONGEST_TEXT {
+            return;
+        }
+        let language = language.or(self.language);
+        let answer = Answer::Interim { utterance: self.id, text, heard, language };
+        // A leg that hung up does not listen any more.
+        let _hung_up = self.answers.send(answer).await;
     }
 
     async fn tell_partial(&self, delta: String) {

@@ -49,6 +49,12 @@ enum TurnEvent {
         language: Option<Language>,
         heard: Duration,
     },
+    /// What is taken to follow that, made of so much of the turn's audio.
+    Interim {
+        text: String,
+        language: Option<Language>,
+        heard: Duration,
+    },
     Finished,
     Failed(Failure),
 }
@@ -68,6 +74,7 @@ impl Stream {
         let mut floor = Some(self.floor.lock().await);
         let line = self.connected(utterance.languages).await?;
         let (events_in, mut events) = mpsc::channel(MOST_EVENTS);
+        let before = utterance.answered;
         tell(&line, Command::Begin(events_in)).await?;
         for frame in &utterance.kept {
             tell(&line, Command::Audio(Box::new(*frame))).await?;
@@ -97,7 +104,10 @@ impl Stream {
                 },
                 event = timeout(patience, events.recv()) => match event {
                     Ok(Some(TurnEvent::Certain { text, language, heard })) => {
-                        utterance.certain(&text, language, heard).await;
+                        utterance.certain(&text, language, before + heard).await;
+                    }
+                    Ok(Some(TurnEvent::Interim { text, language, heard })) => {
+                        utterance.tell_interim(text, language, before + heard).await;
                     }
                     Ok(Some(TurnEvent::Finished)) => return Ok(()),
                     Ok(Some(TurnEvent::Failed(failure))) => return Err(failure.into()),
@@ -223,9 +233,14 @@ impl Connection {
                 language: language.and_then(|code| code.parse().ok()),
                 heard: until.saturating_sub(turn.began),
             },
+            Heard::Interim { text, language, until } => TurnEvent::Interim {
+                text,
+                language: language.and_then(|code| code.parse().ok()),
+                heard: until.saturating_sub(turn.began),
+            },
             Heard::Finished => TurnEvent::Finished,
             Heard::Warning(warning) => return log::info!("the recogniser warns: {warning}"),
-            Heard::Interim { .. } | Heard::TurnEnded => return,
+            Heard::TurnEnded => return,
         };
         let finished = matches!(event, TurnEvent::Finished);
         // Full: its task does not listen, and its deadline ends it.

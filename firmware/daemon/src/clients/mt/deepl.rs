@@ -2,14 +2,14 @@ use engines::Failure;
 use engines::mt::deepl::{ANSWER_AT_MOST, Translate, read_answer, read_usage, request, usage};
 use secrecy::ExposeSecret;
 
-use super::Job;
+use super::TranslateJob;
 use crate::clients::{Transport, http};
 use crate::config::Service;
 
 pub(super) async fn translate(
     transport: &Transport,
     service: &Service,
-    job: &Job,
+    job: &TranslateJob,
 ) -> Result<String, Failure> {
     let (base, key) = place(service);
     let texts = [job.text.as_str()];

@@ -3,7 +3,7 @@ use engines::mt::libretranslate::{TranslateRequest, read_answer};
 use engines::{Failure, FailureKind};
 use secrecy::ExposeSecret;
 
-use super::Job;
+use super::TranslateJob;
 use crate::clients::{Transport, http};
 use crate::config::Service;
 
@@ -13,7 +13,7 @@ const ANSWER_AT_MOST: usize = 64 << 10;
 pub(super) async fn translate(
     transport: &Transport,
     service: &Service,
-    job: &Job,
+    job: &TranslateJob,
 ) -> Result<String, Failure> {
     let api_key = service.key.as_ref().map(|key| key.expose_secret().to_owned());
     let request = TranslateRequest {

@@ -4,8 +4,7 @@ mod cache;
 mod deepl;
 mod libretranslate;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::SegmentId;
@@ -27,8 +26,6 @@ const DEADLINE: Duration = Duration::from_secs(4);
 const ANSWER_DEADLINE: Duration = Duration::from_millis(1_500);
 /// Translations of one leg under way at once.
 const MOST_AT_ONCE: usize = 4;
-/// Sentences before the one to be translated that an engine is shown.
-const CONTEXT_SENTENCES: usize = 3;
 
 /// Translation for one leg.
 #[derive(Clone)]
@@ -41,17 +38,18 @@ struct Inner {
     cache: Arc<Cache>,
     answers: mpsc::Sender<Answer>,
     at_once: Semaphore,
-    /// What was said last, each in its language.
-    said: Mutex<VecDeque<(Language, String)>>,
 }
 
 /// What is to be translated.
-struct Job {
-    text: String,
-    source: Language,
-    target: Language,
+pub struct TranslateJob {
+    /// A clause or more.
+    pub text: String,
     /// What was said before it in the same language.
-    context: String,
+    pub context: String,
+    /// Its language.
+    pub source: Language,
+    /// The language wanted.
+    pub target: Language,
 }
 
 impl Translator {
@@ -69,7 +67,6 @@ impl Translator {
             cache: Arc::clone(cache),
             answers,
             at_once: Semaphore::new(MOST_AT_ONCE),
-            said: Mutex::default(),
         }))
     }
 
@@ -81,9 +78,8 @@ impl Translator {
     }
 
     /// Has a text translated.
-    pub fn translate(&self, segment: SegmentId, text: String, source: Language, target: Language) {
-        let context = self.remember(&text, source);
-        let (this, job) = (self.clone(), Job { text, source, target, context });
+    pub fn translate(&self, segment: SegmentId, job: TranslateJob) {
+        let this = self.clone();
         tokio::spawn(async move {
             let answer = match this.run(&job).await {
                 Ok(text) => Answer::Translated { segment, text },
@@ -94,20 +90,7 @@ impl Translator {
         });
     }
 
-    /// What was said before `text` in its language; `text` is remembered in its turn.
-    fn remember(&self, text: &str, source: Language) -> String {
-        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let before: Vec<&str> =
-            said.iter().filter(|(language, _)| *language == source).map(|(_, text)| text.as_str()).collect();
-        let context = before.join(" ");
-        said.push_back((source, text.to_owned()));
-        if said.len() > CONTEXT_SENTENCES {
-            said.pop_front();
-        }
-        context
-    }
-
-    async fn run(&self, job: &Job) -> Result<String, Failure> {
+    async fn run(&self, job: &TranslateJob) -> Result<String, Failure> {
         let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");
         let key = Key::new(&job.text, job.source, job.target);
         if let Some(known) = self.0.cache.get(now(), &key, self.0.line.current()) {
@@ -129,7 +112,7 @@ impl Translator {
     }
 }
 
-async fn ask(transport: &Transport, provider: &Mt, job: &Job) -> Result<String, Failure> {
+async fn ask(transport: &Transport, provider: &Mt, job: &TranslateJob) -> Result<String, Failure> {
     match provider {
         Mt::LibreTranslate(service) => libretranslate::translate(transport, service, job).await,
         Mt::DeepL(service) => deepl::translate(transport, service, job).await,

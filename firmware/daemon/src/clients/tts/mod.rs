@@ -7,13 +7,13 @@ mod socket;
 mod wyoming;
 pub(super) mod xtts;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audio_path::{SAMPLE_RATE, SegmentId};
 use engines::{Failure, FailureKind};
 use session::Language;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::chain::{Line, Stage};
@@ -48,6 +48,14 @@ pub struct SpeakJob {
 /// Speech synthesis for one leg.
 pub struct Speaker {
     jobs: mpsc::Sender<SpeakJob>,
+    unwanted: Arc<Unwanted>,
+}
+
+/// Which of the texts that wait or are being spoken is no longer wanted.
+#[derive(Default)]
+struct Unwanted {
+    segments: Mutex<Vec<SegmentId>>,
+    changed: Notify,
 }
 
 struct Worker {
@@ -55,6 +63,7 @@ struct Worker {
     /// One for each engine of the chain, in its order.
     backends: Vec<Backend>,
     answers: mpsc::Sender<Answer>,
+    unwanted: Arc<Unwanted>,
 }
 
 /// A leg's way to one engine.
@@ -80,8 +89,15 @@ impl Speaker {
     pub fn new(stage: &Arc<Stage<Tts>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
         let (jobs, queue) = mpsc::channel(MOST_JOBS);
         let backends = stage.providers().map(|provider| Backend::new(provider, transport)).collect();
-        tokio::spawn(Worker { line: Line::new(stage), backends, answers }.run(queue));
-        Self { jobs }
+        let unwanted = Arc::<Unwanted>::default();
+        let worker = Worker { line: Line::new(stage), backends, answers, unwanted: Arc::clone(&unwanted) };
+        tokio::spawn(worker.run(queue));
+        Self { jobs, unwanted }
+    }
+
+    /// Takes a text back, whether it waits, is being spoken or was.
+    pub fn cancel(&self, segment: SegmentId) {
+        self.unwanted.add(segment);
     }
 
     /// Queues a text.
@@ -91,6 +107,29 @@ impl Speaker {
     pub fn speak(&self, job: SpeakJob) -> Result<(), Failure> {
         let full = |_| Failure::new(FailureKind::Slow, "too much waits to be spoken");
         self.jobs.try_send(job).map_err(full)
+    }
+}
+
+impl Unwanted {
+    fn add(&self, segment: SegmentId) {
+        let mut segments = self.lock();
+        if segments.len() == MOST_JOBS {
+            segments.remove(0);
+        }
+        segments.push(segment);
+        self.changed.notify_one();
+    }
+
+    /// Waits until this one is.
+    async fn has(&self, segment: SegmentId) {
+        while !self.lock().contains(&segment) {
+            self.changed.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<SegmentId>> {
+        // Each change is a single step, so a panic elsewhere leaves it whole.
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,9 +177,14 @@ impl Worker {
                 Ok(Some(job)) => job,
             };
             let segment = job.segment;
-            let answer = match self.speak(&job).await {
-                Ok(()) => Answer::SpeechComplete { segment },
-                Err(failure) => Answer::NotSpoken { segment, reason: failure.to_string() },
+            let unwanted = Arc::clone(&self.unwanted);
+            let answer = tokio::select! {
+                biased;
+                () = unwanted.has(segment) => continue,
+                spoken = self.speak(&job) => match spoken {
+                    Ok(()) => Answer::SpeechComplete { segment },
+                    Err(failure) => Answer::NotSpoken { segment, reason: failure.to_string() },
+                },
             };
             if self.answers.send(answer).await.is_err() {
                 return;
