@@ -71,8 +71,7 @@ impl Appliance {
             program: program("dragomand")?,
             run_dir: run_dir.path().to_owned(),
             pipes: asterisk.pipes(),
-            speech: engines.speech(),
-            translation: engines.translation(),
+            engines: daemon::on_device(engines.speech(), engines.translation()),
             rooms: options.rooms,
         })?;
         Ok(Self { daemon, engines, asterisk, run_dir })

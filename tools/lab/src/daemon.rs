@@ -25,10 +25,8 @@ pub struct Options {
     pub run_dir: PathBuf,
     /// Where the driver makes its pipes.
     pub pipes: PathBuf,
-    /// The speech server, Wyoming: `tcp://127.0.0.1:10300`.
-    pub speech: String,
-    /// The translation server, `LibreTranslate`'s API: `http://127.0.0.1:5000`.
-    pub translation: String,
+    /// The tables of the configuration that name engines: `device`, `engines`, `engine`.
+    pub engines: toml::Table,
     /// What can be dialled.
     pub rooms: Vec<Room>,
 }
@@ -43,6 +41,18 @@ pub struct Room {
     /// Of an interpreter: two.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<String>,
+    /// Of an interpreter: `consecutive` where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manner: Option<String>,
+}
+
+/// The engines on the device alone: speech by Wyoming, such as `tcp://127.0.0.1:10300`, translation by
+/// `LibreTranslate`'s API, such as `http://127.0.0.1:5000`.
+pub fn on_device(speech: String, translation: String) -> toml::Table {
+    let device = toml::Table::from_iter(
+        [("speech", speech), ("translation", translation)].map(|(key, url)| (key.to_owned(), url.into())),
+    );
+    toml::Table::from_iter([("device".to_owned(), device.into())])
 }
 
 impl Room {
@@ -53,7 +63,7 @@ impl Room {
 
     /// A room without languages.
     pub fn of_kind(extension: &str, kind: &str) -> Self {
-        Self { extension: extension.to_owned(), kind: kind.to_owned(), languages: Vec::new() }
+        Self { extension: extension.to_owned(), kind: kind.to_owned(), languages: Vec::new(), manner: None }
     }
 }
 
@@ -167,8 +177,9 @@ impl Listener {
 struct File<'a> {
     pipes: Pipes<'a>,
     control: Control<'a>,
-    device: Device<'a>,
     room: &'a [Room],
+    #[serde(flatten)]
+    engines: &'a toml::Table,
 }
 
 #[derive(Serialize)]
@@ -181,20 +192,14 @@ struct Control<'a> {
     socket: &'a Path,
 }
 
-#[derive(Serialize)]
-struct Device<'a> {
-    speech: &'a str,
-    translation: &'a str,
-}
-
 fn configuration(options: &Options, control: &Path) -> Result<String> {
     let length = control.as_os_str().len();
     ensure!(length < 108, "{} is too long for a socket: choose a shorter run directory", control.display());
     let file = File {
         pipes: Pipes { directory: &options.pipes },
         control: Control { socket: control },
-        device: Device { speech: &options.speech, translation: &options.translation },
         room: &options.rooms,
+        engines: &options.engines,
     };
     toml::to_string(&file).context("cannot write the daemon's configuration")
 }
@@ -209,8 +214,7 @@ mod tests {
             program: "dragomand".into(),
             run_dir: "/r".into(),
             pipes: "/r/pipes".into(),
-            speech: "tcp://127.0.0.1:1".into(),
-            translation: "http://127.0.0.1:2".into(),
+            engines: on_device("tcp://127.0.0.1:1".into(), "http://127.0.0.1:2".into()),
             rooms: vec![Room::interpreter("700", ["en", "es"]), Room::of_kind("790", "echo")],
         };
         let text = configuration(&options, Path::new("/r/control.sock")).unwrap();
