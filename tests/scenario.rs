@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dragoman_tests::simulation::{Behaviour, Simulation, Sound, Speech};
 use proptest::prelude::*;
-use session::{Cue, Event, Input, UtteranceId, announcement};
+use session::{Cue, Event, Input, Manner, UtteranceId, announcement};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -100,6 +100,23 @@ fn a_guess_that_stands_is_spoken_at_once() {
     let (waiting, foreseeing) =
         (said(slow), said(Behaviour { guesses: Some(Duration::from_millis(150)), ..slow }));
     assert!(foreseeing + Duration::from_millis(150) < waiting, "{foreseeing:?}, not {waiting:?}");
+}
+
+#[test]
+fn a_simultaneous_interpreter_keeps_up_with_a_talk() {
+    // Sentences of four words, five of them in a breath, for two minutes.
+    let talk: Vec<Speech> = (0..14).map(|n| speech(n, secs(10) + secs(9) * n, 20, "en")).collect();
+    let guesses = Some(Duration::from_millis(150));
+    let behaviour = Behaviour { guesses, slowest: Duration::from_millis(250), ..Behaviour::GOOD };
+    let mut simulation = Simulation::in_manner(Manner::Simultaneous, talk.clone(), behaviour, 5);
+    simulation.echo_halvings = 15;
+    simulation.run(secs(150));
+    assert_eq!(spoken_words(&simulation), all_words(&talk));
+    assert_every_frame_counted(&simulation);
+    assert_eq!((simulation.room.frames().gated, errors(&simulation)), (0, 0));
+    let during =
+        simulation.played.iter().filter(|(at, _)| talk.iter().any(|s| s.at < *at && *at < s.at + s.lasts));
+    assert!(during.count() > 40, "the translation is heard while the speaker goes on");
 }
 
 #[test]

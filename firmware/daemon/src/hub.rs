@@ -167,7 +167,7 @@ impl Entry {
 
 fn room_status(room: &Room) -> Value {
     let languages = match room.kind {
-        crate::config::RoomKind::Interpreter(pair) => pair.both().map(|l| l.to_string()).to_vec(),
+        crate::config::RoomKind::Interpreter(pair, _) => pair.both().map(|l| l.to_string()).to_vec(),
         _ => Vec::new(),
     };
     json!({ "extension": room.extension, "kind": room.kind.name(), "languages": languages })

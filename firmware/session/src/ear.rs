@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use audio_path::{Captured, Frame, Timestamp};
 
+use crate::Manner;
 use crate::gate::{EchoGate, Gate};
 use crate::voice::{Voice, VoiceActivity};
 
@@ -51,6 +52,8 @@ pub(crate) enum Heard {
 pub(crate) struct Ear {
     pub(crate) gate: EchoGate,
     pub(crate) counts: FrameCounts,
+    /// Whether what is played may come back.
+    has_echo: bool,
     voice: VoiceActivity,
     pre_roll: VecDeque<Frame>,
     /// Frames at the end of the pre-roll that are near-end talk only if the gate decides so.
@@ -59,8 +62,9 @@ pub(crate) struct Ear {
 }
 
 impl Ear {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(manner: Manner) -> Self {
         Self {
+            has_echo: manner == Manner::Consecutive,
             gate: EchoGate::new(),
             counts: FrameCounts::default(),
             voice: VoiceActivity::new(),
@@ -119,7 +123,8 @@ impl Ear {
     pub(crate) fn hear(&mut self, captured: &Captured) -> Heard {
         self.counts.captured += 1;
         self.last_frame = captured.at;
-        match self.gate.judge(captured.at, &captured.frame) {
+        let gate = if self.has_echo { self.gate.judge(captured.at, &captured.frame) } else { Gate::Open };
+        match gate {
             Gate::Open => {
                 self.undecided = 0;
                 self.listen(captured)

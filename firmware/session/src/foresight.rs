@@ -6,7 +6,7 @@ use std::time::Duration;
 use audio_path::{FRAME_MS, SegmentId, Timestamp};
 
 use crate::align::same_words;
-use crate::segment::{MT_DEADLINE, Segment, Stage};
+use crate::segment::{MT_DEADLINE, Segment, Stage, Stamps};
 use crate::speaking::translation;
 use crate::turns::Utterance;
 use crate::{Action, Interpreter, Language, UtteranceId};
@@ -140,7 +140,7 @@ impl Interpreter {
         let Some(utterance) = self.turns.utterance(id) else { return };
         let stage = Stage::Translating { deadline: now + MT_DEADLINE };
         let mut segment = Segment::new(number, text.clone(), [source, target], stage);
-        (segment.stamps.text, segment.stamps.committed) = (now, now);
+        segment.stamps = Stamps { spoken: utterance.spoken, text: now, committed: now, ..Stamps::default() };
         segment.provisional = provisional;
         utterance.segments.push_back(segment);
         self.actions.push_back(Action::Translate { segment: number, text, context, source, target });

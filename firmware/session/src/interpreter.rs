@@ -17,6 +17,10 @@ const WAIT_CUE_EVERY: Duration = Duration::from_millis(2_500);
 const CUE_DEADLINE: Duration = Duration::from_secs(3);
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
+/// A translation that is this far behind is played faster.
+const HURRY_FROM: Duration = Duration::from_secs(1);
+/// One that is this far behind is not to say "well".
+const TERSE_FROM: Duration = Duration::from_secs(4);
 /// Actions that may wait to be fetched. The contract is to fetch them all; who does not loses audio frames, counted.
 const MOST_ACTIONS: usize = 1_024;
 
@@ -27,6 +31,8 @@ pub struct Discards {
     pub late_answers: u64,
     /// Clauses that were dropped since too many waited.
     pub segments: u64,
+    /// Clauses of nothing but filler words that were dropped since the translation was far behind.
+    pub fillers: u64,
     /// Clauses that were translated beforehand for nothing: the speaker went on differently.
     pub guesses: u64,
 }
@@ -40,9 +46,21 @@ enum Announcement {
     Spoken,
 }
 
+/// How an interpreter works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// Whoever speaks is heard out first, and not listened to while his translation plays, as a telephone's
+    /// loudspeaker would return it.
+    #[default]
+    Consecutive,
+    /// The translation is heard while he goes on. For lines without an echo: headsets, handsets.
+    Simultaneous,
+}
+
 /// An interpreter room: one phone, two languages. See the [crate's documentation](crate) for how to call it.
 pub struct Interpreter {
     languages: LanguagePair,
+    pub(crate) manner: Manner,
     announcement: Announcement,
     pub(crate) ear: Ear,
     pub(crate) turns: Turns,
@@ -59,11 +77,12 @@ pub struct Interpreter {
 
 impl Interpreter {
     /// A room for a phone that is not connected yet.
-    pub fn new(languages: LanguagePair) -> Self {
+    pub fn new(languages: LanguagePair, manner: Manner) -> Self {
         Self {
             languages,
+            manner,
             announcement: Announcement::Unspoken,
-            ear: Ear::new(),
+            ear: Ear::new(manner),
             turns: Turns::default(),
             actions: VecDeque::new(),
             discards: Discards::default(),
@@ -136,7 +155,13 @@ impl Interpreter {
         self.discards
     }
 
-    pub(crate) fn languages(&self) -> &LanguagePair {
+    /// How far the translation is behind what was said: the age of the oldest clause that is not heard yet.
+    pub fn behind(&self, now: Timestamp) -> Duration {
+        self.turns.oldest_unheard().map_or(Duration::ZERO, |committed| now.since(committed))
+    }
+
+    /// The languages of the room.
+    pub fn languages(&self) -> &LanguagePair {
         &self.languages
     }
 
@@ -203,7 +228,7 @@ impl Interpreter {
 
     /// Whether somebody speaks who is not to be talked over.
     fn holds(&self) -> bool {
-        self.ear.speaking() && !self.turns.is_settled()
+        self.manner == Manner::Consecutive && self.ear.speaking() && !self.turns.is_settled()
     }
 
     fn may_cue(&self) -> bool {
@@ -245,6 +270,7 @@ impl Interpreter {
                 return;
             }
             match self.turns.next(now, self.holds()) {
+                Turn::Play(segment) if self.is_filler(now, segment) => self.drop_filler(segment),
                 Turn::Play(segment) => self.play(now, segment),
                 Turn::Tone => self.tone_due = true,
                 Turn::Announced(heard) => self.announced(now, heard),
@@ -271,11 +297,25 @@ impl Interpreter {
     }
 
     fn play(&mut self, now: Timestamp, id: SegmentId) {
+        // Who is heard out first is always behind: that is no reason to hurry.
+        let late = self.manner == Manner::Simultaneous && self.behind(now) > HURRY_FROM;
         if let Some(segment) = self.turns.segment(id) {
             segment.stage = Stage::Playing { deadline: now + PLAYBACK_DEADLINE };
             self.ear.gate.playback_begins();
-            self.actions.push_back(Action::Play { segment: id });
+            self.actions.push_back(Action::Play { segment: id, hurried: late });
         }
+    }
+
+    fn is_filler(&mut self, now: Timestamp, id: SegmentId) -> bool {
+        let is_late = self.manner == Manner::Simultaneous && self.behind(now) > TERSE_FROM;
+        is_late
+            && self.turns.segment(id).is_some_and(|segment| segment.source_lang.is_filler(&segment.source))
+    }
+
+    fn drop_filler(&mut self, id: SegmentId) {
+        self.discards.fillers += 1;
+        self.turns.skip(id);
+        self.actions.push_back(Action::Discard { segment: id });
     }
 
     fn play_cue(&mut self, now: Timestamp, cue: Cue) {

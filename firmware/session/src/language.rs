@@ -39,6 +39,23 @@ impl Language {
     }
 }
 
+impl Language {
+    /// Whether a clause of this language is nothing but words that fill a pause.
+    pub(crate) fn is_filler(self, text: &str) -> bool {
+        let fillers: &[&str] = match self.code() {
+            "en" => &["ah", "eh", "er", "erm", "hm", "like", "oh", "okay", "right", "so", "uh", "um", "well"],
+            "es" => &["ah", "bueno", "eh", "em", "este", "mm", "oh", "pues", "vale"],
+            "fr" => &["ah", "alors", "ben", "bon", "eh", "euh", "hein", "oh", "voilà"],
+            "de" => &["ach", "also", "äh", "ähm", "eh", "hm", "na", "naja", "oh", "tja"],
+            "it" => &["ah", "allora", "beh", "eh", "ecco", "ehm", "insomma", "mah", "oh"],
+            "pt" => &["ah", "bem", "bom", "eh", "então", "hum", "né", "oh", "pois"],
+            _ => &[],
+        };
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).all(|word| fillers.contains(&word.as_str()))
+    }
+}
+
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
@@ -116,6 +133,12 @@ mod tests {
         assert_eq!(pair.direction(Some(pt)), (en, es));
         assert_eq!(pair.direction(None), (en, es));
         assert_eq!(LanguagePair::new(en, en), None);
+    }
+
+    #[test]
+    fn only_words_without_meaning_are_filler() {
+        assert!(language("en").is_filler("Well, um…") && language("de").is_filler("Ähm, also"));
+        assert!(!language("en").is_filler("Well, yes.") && !language("ja").is_filler("えっと"));
     }
 
     #[test]

@@ -13,11 +13,11 @@
 //!
 //! ```
 //! use audio_path::{SegmentId, Timestamp};
-//! use session::{Action, Event, Input, Interpreter, LanguagePair};
+//! use session::{Action, Event, Input, Interpreter, LanguagePair, Manner};
 //!
 //! let (english, spanish) = ("en".parse()?, "es".parse()?);
 //! let pair = LanguagePair::new(english, spanish).expect("the languages differ");
-//! let mut room = Interpreter::new(pair);
+//! let mut room = Interpreter::new(pair, Manner::Consecutive);
 //! let now = Timestamp::from_nanos(1_000_000_000);
 //!
 //! // The phone is there: first the caller is told that a machine translates, in both languages.
@@ -35,7 +35,7 @@
 //! room.handle(now, Input::SpeechReady { segment: texts[1].0 });
 //! assert_eq!(room.poll_action(), None);
 //! room.handle(now, Input::SpeechReady { segment: texts[0].0 });
-//! assert_eq!(room.poll_action(), Some(Action::Play { segment: texts[0].0 }));
+//! assert_eq!(room.poll_action(), Some(Action::Play { segment: texts[0].0, hurried: false }));
 //!
 //! // When both were heard, the room listens.
 //! room.handle(now, Input::PlaybackEnded { segment: texts[0].0 });
@@ -66,7 +66,7 @@ mod voice;
 
 pub use ear::FrameCounts;
 pub use gate::ECHO_TAIL;
-pub use interpreter::{Discards, Interpreter};
+pub use interpreter::{Discards, Interpreter, Manner};
 pub use language::{Language, LanguagePair, NotALanguage, announcement};
 pub use message::{Action, Component, Cue, Event, Input, Latency, UtteranceId};
 pub use voice::END_OF_SPEECH;

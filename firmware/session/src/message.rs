@@ -67,8 +67,8 @@ pub enum Action {
     Translate { segment: SegmentId, text: String, context: String, source: Language, target: Language },
     /// Make speech of a text and keep it until [`Action::Play`].
     Speak { segment: SegmentId, text: String, language: Language },
-    /// Hand the segment's audio to the phone, what is there and what is still coming.
-    Play { segment: SegmentId },
+    /// Hand the segment's audio to the phone, what is there and what is still coming; `hurried`: in less time.
+    Play { segment: SegmentId, hurried: bool },
     /// Play one of the interpreter's own sounds under this number.
     PlayCue { segment: SegmentId, cue: Cue },
     /// Forget the segment, what is asked of engines for it and its audio: it will not be played, or not further.

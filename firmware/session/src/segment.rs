@@ -29,6 +29,8 @@ pub(crate) enum Stage {
 /// When a segment passed each stage; later ones unset until they happen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stamps {
+    /// The last voice of its speaker when it was taken for a clause.
+    pub(crate) spoken: Timestamp,
     pub(crate) text: Timestamp,
     pub(crate) committed: Timestamp,
     pub(crate) translated: Timestamp,
@@ -119,8 +121,13 @@ mod tests {
         let languages = ["en", "es"].map(|code| code.parse().unwrap());
         let mut segment =
             Segment::new(SegmentId(1), String::new(), languages, Stage::Failed { since: ms(0) });
-        segment.stamps =
-            Stamps { text: ms(text), committed: ms(committed), translated: ms(translated), audio: ms(audio) };
+        segment.stamps = Stamps {
+            spoken: ms(0),
+            text: ms(text),
+            committed: ms(committed),
+            translated: ms(translated),
+            audio: ms(audio),
+        };
         segment
     }
 

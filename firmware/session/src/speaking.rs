@@ -3,7 +3,7 @@
 use audio_path::{SegmentId, Timestamp};
 
 use crate::segment::{Segment, Stage, TTS_DEADLINE};
-use crate::{Action, Component, Event, Interpreter};
+use crate::{Action, Component, Event, Interpreter, Manner};
 
 /// A translation longer than this comes from a broken engine.
 const LONGEST_TRANSLATION: usize = 4_000;
@@ -77,7 +77,11 @@ impl Interpreter {
             self.discards.late_answers += 1;
             return;
         };
-        let stages = segment.latency(utterance.spoken, utterance.decided, now);
+        let spoken = match self.manner {
+            Manner::Consecutive => utterance.spoken,
+            Manner::Simultaneous => segment.stamps.spoken,
+        };
+        let stages = segment.latency(spoken, utterance.decided, now);
         let announcement = utterance.announcement;
         self.emit(Event::PlaybackStarted { segment: id });
         if !announcement {

@@ -212,6 +212,18 @@ impl Turns {
         Turn::Wait
     }
 
+    /// When the oldest clause was committed that is still to be heard.
+    pub(crate) fn oldest_unheard(&self) -> Option<Timestamp> {
+        let waits = |s: &&Segment| !s.provisional && !matches!(s.stage, Stage::Playing { .. });
+        let clauses = self.queue.iter().filter(|u| !u.announcement).flat_map(|u| &u.segments);
+        clauses.filter(waits).map(|segment| segment.stamps.committed).min()
+    }
+
+    /// Removes a segment that will not be heard.
+    pub(crate) fn skip(&mut self, id: SegmentId) {
+        self.queue.iter_mut().for_each(|utterance| utterance.segments.retain(|segment| segment.id != id));
+    }
+
     /// When the next engine is late.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.queue.iter().filter_map(Utterance::deadline).min()

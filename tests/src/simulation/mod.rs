@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use audio_path::{Captured, Frame, SegmentId, Timestamp};
-use session::{Action, Cue, Event, Input, Interpreter, Language, LanguagePair, UtteranceId};
+use session::{Action, Cue, Event, Input, Interpreter, Language, LanguagePair, Manner, UtteranceId};
 
 use crate::voice::Voice;
 
@@ -128,9 +128,14 @@ pub struct Simulation {
 impl Simulation {
     /// A call between `en` and `es` that is about to be connected.
     pub fn new(script: Vec<Speech>, behaviour: Behaviour, seed: u64) -> Self {
+        Self::in_manner(Manner::Consecutive, script, behaviour, seed)
+    }
+
+    /// The same with an interpreter of this manner.
+    pub fn in_manner(manner: Manner, script: Vec<Speech>, behaviour: Behaviour, seed: u64) -> Self {
         let [first, second] = ["en", "es"].map(|code| code.parse().expect("a language"));
         Self {
-            room: Interpreter::new(LanguagePair::new(first, second).expect("two languages")),
+            room: Interpreter::new(LanguagePair::new(first, second).expect("two languages"), manner),
             events: Vec::new(),
             played: Vec::new(),
             echo_halvings: 3,
@@ -258,7 +263,7 @@ impl Simulation {
                 self.texts.insert(segment, text);
                 self.answer(Happening::SpeechReady(segment), Happening::SpeechFailed(segment));
             }
-            Action::Play { segment } => {
+            Action::Play { segment, .. } => {
                 let text = self.texts.get(&segment).expect("played what was to be spoken").clone();
                 let frames = 10 + 2 * text.len() as u32;
                 self.play(segment, frames, Sound::Speech(text));

@@ -92,6 +92,14 @@ pub(super) struct RoomTable {
     pub(super) extension: Spanned<String>,
     pub(super) kind: KindName,
     pub(super) languages: Option<Spanned<Vec<String>>>,
+    pub(super) manner: Option<MannerName>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum MannerName {
+    Consecutive,
+    Simultaneous,
 }
 
 #[derive(Deserialize)]

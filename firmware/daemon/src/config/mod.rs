@@ -8,12 +8,12 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use session::{Language, LanguagePair};
+use session::{Language, LanguagePair, Manner};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
 pub use engines::{Asr, Engine, Engines, Mt, Service, Tts};
-use file::{File, KindName, RoomTable};
+use file::{File, KindName, MannerName, RoomTable};
 
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct Room {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomKind {
     /// One phone, two languages.
-    Interpreter(LanguagePair),
+    Interpreter(LanguagePair, Manner),
     /// The caller hears himself through playout; no engine is used.
     Echo,
     /// The caller hears himself without a tick in between; no engine is used.
@@ -54,7 +54,7 @@ impl RoomKind {
     /// The kind as the configuration spells it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Interpreter(_) => "interpreter",
+            Self::Interpreter(..) => "interpreter",
             Self::Echo => "echo",
             Self::EchoDirect => "echo-direct",
         }
@@ -160,12 +160,14 @@ fn rooms(tables: Vec<RoomTable>) -> Result<Vec<Room>, Fault> {
             ));
         }
         let kind = match table.kind {
-            KindName::Interpreter => RoomKind::Interpreter(languages(table.languages, span)?),
-            KindName::Echo | KindName::EchoDirect if table.languages.is_some() => {
-                return Err((
-                    Some(span),
-                    format!("room.languages: the echo room {extension} has none; remove the key"),
-                ));
+            KindName::Interpreter => {
+                RoomKind::Interpreter(languages(table.languages, span)?, manner(table.manner.as_ref()))
+            }
+            KindName::Echo | KindName::EchoDirect if table.languages.is_some() || table.manner.is_some() => {
+                let message = format!(
+                    "room: the echo room {extension} has neither languages nor manner; remove the keys"
+                );
+                return Err((Some(span), message));
             }
             KindName::Echo => RoomKind::Echo,
             KindName::EchoDirect => RoomKind::EchoDirect,
@@ -173,6 +175,13 @@ fn rooms(tables: Vec<RoomTable>) -> Result<Vec<Room>, Fault> {
         rooms.push(Room { extension, kind });
     }
     Ok(rooms)
+}
+
+fn manner(name: Option<&MannerName>) -> Manner {
+    match name {
+        None | Some(MannerName::Consecutive) => Manner::Consecutive,
+        Some(MannerName::Simultaneous) => Manner::Simultaneous,
+    }
 }
 
 fn languages(value: Option<Spanned<Vec<String>>>, room: Range<usize>) -> Result<LanguagePair, Fault> {
@@ -227,6 +236,8 @@ mod tests {
             ("\"791\"", "\"700\"", 17, "twice"),
             ("\"791\"", "\"7-91\"", 17, "room.extension"),
             ("echo-direct", "ecco", 18, "echo-direct"),
+            ("echo-direct\"", "echo\"\nmanner = \"consecutive\"", 17, "manner"),
+            ("[\"en\", \"es\"]", "[\"en\", \"es\"]\nmanner = \"fast\"", 16, "simultaneous"),
             ("[media]", "[media", 9, ""),
             ("cpu = 3", "cpu = \"three\"", 11, "media.cpu"),
             ("cpu = 3", "\"c\\np\\u001bu\" = 3", 11, "media.c p u"),

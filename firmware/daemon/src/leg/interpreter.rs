@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use audio_path::{MediaEvent, MediaEventKind, Playable, SegmentId};
-use session::{Action, Event, Input, Interpreter, LanguagePair, UtteranceId};
+use session::{Action, Event, Input, Interpreter, UtteranceId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
@@ -44,7 +44,7 @@ pub(super) async fn serve(
     hub: &Hub,
     id: &str,
     room: &Room,
-    languages: LanguagePair,
+    interpreter: Interpreter,
     port: PipePort,
     down: &Notify,
 ) -> Result<(), Full> {
@@ -53,7 +53,7 @@ pub(super) async fn serve(
     let (inbox, media_events) = Inbox::new();
     let mut listed = Listed::enter(hub, leg_id, id, room, &ends.shared, &inbox);
     let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
-    let mut leg = InterpreterLeg::new(hub, ends, languages, &answers_in);
+    let mut leg = InterpreterLeg::new(hub, ends, interpreter, &answers_in);
     tokio::select! {
         () = down.notified() => {}
         () = keep_port(hub, leg_id, id, &inbox) => {}
@@ -64,17 +64,17 @@ pub(super) async fn serve(
 }
 
 impl<'a> InterpreterLeg<'a> {
-    fn new(hub: &'a Hub, ends: LegEnds, languages: LanguagePair, answers: &mpsc::Sender<Answer>) -> Self {
+    fn new(hub: &'a Hub, ends: LegEnds, room: Interpreter, answers: &mpsc::Sender<Answer>) -> Self {
         let Outside { transport, asr, mt, tts, translations } = &hub.outside;
         let recogniser = Recogniser::new(asr, transport, answers.clone());
         let translator = Translator::new(mt, transport, translations, answers.clone());
-        tokio::spawn(recogniser.clone().warm(languages.both()));
+        tokio::spawn(recogniser.clone().warm(room.languages().both()));
         tokio::spawn(translator.clone().warm());
         Self {
             hub,
             ring_capacity: ends.playable.vacant(),
             ends,
-            room: Interpreter::new(languages),
+            room,
             playback: Playback::default(),
             recogniser,
             translator,
@@ -175,12 +175,12 @@ impl<'a> InterpreterLeg<'a> {
                 self.translator.translate(segment, TranslateJob { text, context, source, target });
             }
             Action::Speak { segment, text, language } => self.speak(SpeakJob { segment, text, language }),
-            Action::Play { segment } => self.playback.play(segment),
+            Action::Play { segment, hurried } => self.playback.play(segment, hurried),
             Action::PlayCue { segment, cue } => {
                 self.playback.expect(segment);
                 self.playback.add(segment, sounds::samples(cue));
                 self.playback.complete(segment);
-                self.playback.play(segment);
+                self.playback.play(segment, false);
             }
             Action::Discard { segment } => {
                 self.speaker.cancel(segment);

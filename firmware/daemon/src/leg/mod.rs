@@ -3,12 +3,14 @@
 mod interpreter;
 mod playback;
 mod sounds;
+mod tempo;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::LegId;
 use serde_json::Value;
+use session::Interpreter;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -72,7 +74,9 @@ async fn serve(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
     };
     let Some(port) = port else { return };
     let outcome = match room.kind {
-        RoomKind::Interpreter(pair) => interpreter::serve(&hub, &id, &room, pair, port, &down).await,
+        RoomKind::Interpreter(pair, manner) => {
+            interpreter::serve(&hub, &id, &room, Interpreter::new(pair, manner), port, &down).await
+        }
         RoomKind::Echo => serve_echo(&hub, &id, &room, Echo::AtTick, port, &down).await,
         RoomKind::EchoDirect => serve_echo(&hub, &id, &room, Echo::Direct, port, &down).await,
     };

@@ -2,10 +2,14 @@ use std::collections::{HashMap, VecDeque};
 
 use audio_path::{Frame, SAMPLES_PER_FRAME, SegmentId};
 
+use super::tempo::Tempo;
+
 /// Speech of one segment: what came from the engine and was not played yet.
 #[derive(Debug, Default)]
 struct Speech {
     samples: VecDeque<i16>,
+    /// Where it is played in less time.
+    tempo: Option<Tempo>,
     heard_of: bool,
     complete: bool,
 }
@@ -25,6 +29,18 @@ pub(super) struct Next {
     pub(super) frame: Frame,
 }
 
+impl Speech {
+    fn hurry(&mut self) {
+        let mut tempo = Tempo::default();
+        self.samples = tempo.push(self.samples.make_contiguous()).into();
+        if self.complete {
+            self.samples.extend(tempo.finish());
+        } else {
+            self.tempo = Some(tempo);
+        }
+    }
+}
+
 impl Playback {
     /// Makes room for a segment; audio for others is not kept.
     pub(super) fn expect(&mut self, segment: SegmentId) {
@@ -34,7 +50,10 @@ impl Playback {
     /// Adds audio, 16 kHz mono. Answers whether it is the segment's first.
     pub(super) fn add(&mut self, segment: SegmentId, samples: &[i16]) -> bool {
         let Some(speech) = self.speeches.get_mut(&segment).filter(|s| !s.complete) else { return false };
-        speech.samples.extend(samples);
+        match &mut speech.tempo {
+            Some(tempo) => speech.samples.extend(tempo.push(samples)),
+            None => speech.samples.extend(samples),
+        }
         !std::mem::replace(&mut speech.heard_of, true)
     }
 
@@ -42,12 +61,16 @@ impl Playback {
     pub(super) fn complete(&mut self, segment: SegmentId) {
         if let Some(speech) = self.speeches.get_mut(&segment) {
             speech.complete = true;
+            speech.samples.extend(speech.tempo.take().map(|mut tempo| tempo.finish()).unwrap_or_default());
         }
     }
 
-    /// From now on the segment's audio is what the phone gets.
-    pub(super) fn play(&mut self, segment: SegmentId) {
+    /// From now on the segment's audio is what the phone gets; `hurried`: in less time.
+    pub(super) fn play(&mut self, segment: SegmentId, hurried: bool) {
         self.playing = Some(segment);
+        if let Some(speech) = self.speeches.get_mut(&segment).filter(|_| hurried) {
+            speech.hurry();
+        }
     }
 
     /// Forgets a segment. Answers whether it was being played.
@@ -99,7 +122,7 @@ mod tests {
         playback.expect(SEGMENT);
         assert!(playback.add(SEGMENT, &[1; 640]));
         assert_eq!(frames(&mut playback), [], "nothing plays before its turn");
-        playback.play(SEGMENT);
+        playback.play(SEGMENT, false);
         assert_eq!(frames(&mut playback), [(false, 1)], "one frame is held back");
         assert!(!playback.add(SEGMENT, &[2; 10]));
         playback.complete(SEGMENT);
@@ -112,7 +135,7 @@ mod tests {
         let mut playback = Playback::default();
         playback.expect(SEGMENT);
         playback.add(SEGMENT, &[1; 640]);
-        playback.play(SEGMENT);
+        playback.play(SEGMENT, false);
         assert!(playback.discard(SEGMENT));
         assert!(!playback.add(SEGMENT, &[1; 640]), "late audio");
         assert_eq!(frames(&mut playback), []);
@@ -122,7 +145,7 @@ mod tests {
     fn a_segment_that_breaks_off_ends_with_what_there_is() {
         let mut playback = Playback::default();
         playback.expect(SEGMENT);
-        playback.play(SEGMENT);
+        playback.play(SEGMENT, false);
         playback.complete(SEGMENT);
         assert_eq!(frames(&mut playback), [(true, 0)]);
     }
