@@ -1,17 +1,12 @@
 //! What only a person can mend: the key, the quota, the certificate. (Rows 13, 16, 25 of the fault matrix.)
 
-use std::io::Read;
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine_emulators::Fault;
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::clouds::{Clouds, KEY, converse};
+use crate::strangers::Stranger;
 
 #[test]
 fn a_wrong_key_is_asked_once_named_and_served_around() {
@@ -50,36 +45,10 @@ fn a_spent_quota_is_asked_once_and_named() {
     assert_eq!((&engine["fault"]["kind"], &engine["breaker"]), (&"quota".into(), &"open".into()), "{engine}");
 }
 
-/// A server whose certificate nobody vouches for; counts what is sent to it in spite of that.
-fn stranger() -> (String, Arc<AtomicUsize>) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("usual versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("its own key");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("wss://localhost:{}", listener.local_addr().expect("an address").port());
-    let told = Arc::new(AtomicUsize::new(0));
-    let (config, counted) = (Arc::new(config), Arc::clone(&told));
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let session = ServerConnection::new(Arc::clone(&config)).expect("a session");
-            let mut tls = StreamOwned::new(session, stream);
-            let mut bytes = [0; 1_024];
-            while let Ok(read @ 1..) = tls.read(&mut bytes) {
-                counted.fetch_add(read, Ordering::Relaxed);
-            }
-        }
-    });
-    (url, told)
-}
-
 #[test]
 fn nothing_is_said_to_a_server_that_nobody_vouches_for() {
-    let (url, told) = stranger();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let Stranger { url, told } = Stranger::with(&made.cert, &made.signing_key);
     let clouds = Clouds::start_with(KEY, Some(&url));
     for stage in ["asr", "tts"] {
         assert_eq!(clouds.engine(stage, 0)["fault"]["kind"], "certificate", "{}", clouds.engine(stage, 0));

@@ -3,5 +3,7 @@
 mod clouds;
 mod credentials;
 mod failing;
+mod reasons;
 mod remembering;
 mod serving;
+mod strangers;

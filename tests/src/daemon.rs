@@ -1,6 +1,8 @@
 //! A real `dragomand` in a directory of its own, for the process rung.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -13,6 +15,9 @@ use serde_json::Value;
 
 const ROOMS: &str = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n\
                      [[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n";
+
+/// What the machine of a daemon trusts, if it is not what this one does.
+const TRUSTED: &str = "trusted.pem";
 
 /// What any fault may cost in memory.
 const GROWTH_KIB: u64 = 10 * 1024;
@@ -43,11 +48,22 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start_with(rooms: &str) -> Self {
+        Self::start_trusting(rooms, None)
+    }
+
+    /// The same, on a machine that trusts these certificates alone, PEM.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start_trusting(rooms: &str, certificates: Option<&str>) -> Self {
         let cache = Cache::locate().expect("a cache directory");
         let directory = RunDir::create(&cache).expect("a run directory");
         fs::create_dir(directory.join("pipes")).expect("a pipe directory");
         fs::write(directory.join("dragomand.toml"), configuration(directory.path(), rooms))
             .expect("a config");
+        if let Some(certificates) = certificates {
+            fs::write(directory.join(TRUSTED), certificates).expect("a file");
+        }
         let mut daemon = Self { process: None, directory };
         daemon.restart();
         daemon
@@ -60,6 +76,10 @@ impl Daemon {
     pub fn restart(&mut self) {
         let mut command = Command::new(program("dragomand"));
         command.arg("--config").arg(self.directory.join("dragomand.toml"));
+        let trusted = self.directory.join(TRUSTED);
+        if trusted.exists() {
+            command.env("SSL_CERT_FILE", trusted);
+        }
         let mut process = Process::spawn("dragomand", &command, &self.log()).expect("dragomand starts");
         let ready = || self.status().is_some();
         process
@@ -141,6 +161,65 @@ impl Daemon {
         serde_json::from_str(&line).ok()
     }
 
+    /// What it answers to `GET path` under the name `host`: the status and the body.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn get(&self, path: &str, host: &str) -> (u16, String) {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// What its health server answers to this request, which closes the connection.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn ask(&self, request: &str) -> (u16, String) {
+        let mut stream = self.health_connection();
+        stream.write_all(request.as_bytes()).expect("the request is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, body.to_owned())
+    }
+
+    /// A connection to its health server.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn health_connection(&self) -> TcpStream {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let status = self.status().expect("a status");
+            if let Some(address) = status["health"].as_str() {
+                let stream = TcpStream::connect(address).expect("the health server listens");
+                stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+                return stream;
+            }
+            assert!(Instant::now() < until, "no health server");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// `GET /healthz`: the status and the object.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn health(&self) -> (u16, Value) {
+        let (status, body) = self.get("/healthz", "127.0.0.1");
+        (status, serde_json::from_str(&body).expect("an object"))
+    }
+
+    /// The value of a line of `GET /metrics`, which begins with `name` and its labels; 0 where there is none.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics", "127.0.0.1");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
     /// Frames that were dropped for `reason`, over all legs there are now.
     pub fn dropped(&self, reason: &str) -> u64 {
         let status = self.status().expect("the daemon answers");
@@ -191,7 +270,10 @@ impl Daemon {
 /// A configuration for a daemon in `directory`.
 pub fn configuration(directory: &Path, rooms: &str) -> String {
     let path = directory.display();
-    format!("[pipes]\ndirectory = \"{path}/pipes\"\n[control]\nsocket = \"{path}/control.sock\"\n{rooms}")
+    format!(
+        "[pipes]\ndirectory = \"{path}/pipes\"\n[control]\nsocket = \"{path}/control.sock\"\n\
+         [health]\nlisten = \"127.0.0.1:0\"\n{rooms}"
+    )
 }
 
 /// A program of this workspace, built in the same profile as this test.

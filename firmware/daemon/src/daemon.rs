@@ -14,6 +14,7 @@ use crate::media;
 use crate::report::Report;
 use crate::switchboard::Switchboard;
 use crate::watcher::Watcher;
+use crate::web;
 
 /// The real-time daemon of Dragoman.
 #[derive(Parser)]
@@ -72,6 +73,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let hub = Arc::new(Hub::new(config, media, outside));
     let engines = Arc::clone(&hub);
     tokio::spawn(async move { engines.outside.watch().await });
+    tokio::spawn(web::serve(Arc::clone(&hub)));
 
     let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events);
     log::info!("ready: {} rooms", hub.config.rooms.len());

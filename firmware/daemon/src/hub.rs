@@ -1,7 +1,9 @@
 //! What all parts of the daemon share: the legs there are, and the place where events are told.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use audio_path::{LegId, MediaEvent, MediaEventKind, Timestamp};
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use crate::config::{Config, Room};
 use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media};
 use crate::report::{self, Report};
+use crate::tally::{FrameTotals, Tally};
 
 /// Lines that a reader of the control socket may be behind before it is cut off.
 const MOST_LINES_BEHIND: usize = 1_024;
@@ -31,9 +34,21 @@ pub struct Hub {
     pub media: Media,
     /// The engines, and how they do.
     pub outside: Outside,
+    /// What happened in calls, counted.
+    pub tally: Tally,
     started: Timestamp,
-    legs: Mutex<BTreeMap<LegId, Entry>>,
+    health_at: OnceLock<SocketAddr>,
+    legs: Mutex<Legs>,
     lines: broadcast::Sender<Arc<str>>,
+}
+
+#[derive(Default)]
+struct Legs {
+    live: BTreeMap<LegId, Entry>,
+    /// Those that ended while the media thread may still count for them.
+    leaving: Vec<Arc<LegShared>>,
+    /// What was counted for those that ended.
+    over: FrameTotals,
 }
 
 /// A leg as others see it.
@@ -67,7 +82,16 @@ impl Hub {
     /// A hub without legs.
     pub fn new(config: Config, media: Media, outside: Outside) -> Self {
         let (lines, _) = broadcast::channel(MOST_LINES_BEHIND);
-        Self { config, media, outside, started: now(), legs: Mutex::default(), lines }
+        Self {
+            config,
+            media,
+            outside,
+            tally: Tally::default(),
+            started: now(),
+            health_at: OnceLock::new(),
+            legs: Mutex::default(),
+            lines,
+        }
     }
 
     /// The room that is dialled as `extension`.
@@ -90,14 +114,15 @@ impl Hub {
     pub fn enter(&self, leg: LegId, id: &str, room: &Room, shared: &Arc<LegShared>, inbox: &Inbox) {
         let (id, room, shared, inbox) = (id.to_owned(), room.clone(), Arc::clone(shared), inbox.clone());
         let report = Report::new("leg_up", json!({ "leg": leg.0, "id": id, "room": room.extension }));
-        self.legs().insert(leg, Entry { id, room, since: now(), shared, inbox });
+        self.legs().live.insert(leg, Entry { id, room, since: now(), shared, inbox });
         self.tell(&report);
         self.show_count();
     }
 
     /// Takes a leg off the list; `session` is what its session counted, if it had one.
     pub fn leave(&self, leg: LegId, session: &Value) {
-        let Some(entry) = self.legs().remove(&leg) else { return };
+        let Some(entry) = self.legs().leave(leg) else { return };
+        self.tally.call_over(now().since(entry.since));
         let frames = report::frames(&entry.shared);
         log::info!("leg {} ({}) is down: {frames}", leg.0, entry.id);
         let fields = json!({ "leg": leg.0, "id": entry.id, "frames": frames, "session": session });
@@ -105,9 +130,26 @@ impl Hub {
         self.show_count();
     }
 
+    /// The frames of all legs, those that ended included.
+    pub fn frames(&self) -> FrameTotals {
+        self.legs().frames()
+    }
+
+    /// How long the daemon runs.
+    pub fn uptime(&self) -> Duration {
+        now().since(self.started)
+    }
+
+    /// Its health is told at `address`.
+    pub fn serves_health_at(&self, address: SocketAddr) {
+        log::info!("health is told at http://{address}/healthz");
+        // There is one server.
+        let _first = self.health_at.set(address);
+    }
+
     /// How many legs there are.
     pub fn count(&self) -> usize {
-        self.legs().len()
+        self.legs().live.len()
     }
 
     fn show_count(&self) {
@@ -116,12 +158,12 @@ impl Hub {
 
     /// Tells every leg that frames may have been captured.
     pub fn wake_all(&self) {
-        self.legs().values().for_each(|entry| entry.inbox.captured.notify_one());
+        self.legs().live.values().for_each(|entry| entry.inbox.captured.notify_one());
     }
 
     /// Passes a media event on to its leg.
     pub fn deliver(&self, event: MediaEvent) {
-        let Some(inbox) = self.legs().get(&event.leg).map(|entry| entry.inbox.clone()) else { return };
+        let Some(inbox) = self.legs().live.get(&event.leg).map(|entry| entry.inbox.clone()) else { return };
         if event.kind == MediaEventKind::PortDown {
             inbox.port_down.notify_one();
         } else if inbox.playback.try_send(event).is_err() {
@@ -131,12 +173,13 @@ impl Hub {
 
     /// The line that a reader gets first: the state of everything.
     pub fn status(&self) -> String {
-        let legs: Vec<Value> = self.legs().iter().map(|(leg, entry)| entry.status(*leg)).collect();
+        let legs: Vec<Value> = self.legs().live.iter().map(|(leg, entry)| entry.status(*leg)).collect();
         let rooms: Vec<Value> = self.config.rooms.iter().map(room_status).collect();
         let fields = json!({
-            "uptime_s": now().since(self.started).as_secs(),
+            "uptime_s": self.uptime().as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
-            "engines": self.outside.report(),
+            "engines": report::engines(&self.outside.report()),
+            "health": self.health_at.get().map(ToString::to_string),
             "translation_cache": self.outside.translations.report(),
             "legs": legs,
             "media": self.media.status(),
@@ -150,9 +193,34 @@ impl Hub {
         Report::error("control", reason).line(now())
     }
 
-    fn legs(&self) -> MutexGuard<'_, BTreeMap<LegId, Entry>> {
-        // A panic elsewhere leaves the map whole: it is changed in single steps.
+    fn legs(&self) -> MutexGuard<'_, Legs> {
+        // A panic elsewhere leaves the lists whole: they are changed in single steps.
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Legs {
+    fn leave(&mut self, leg: LegId) -> Option<Entry> {
+        let entry = self.live.remove(&leg)?;
+        self.leaving.push(Arc::clone(&entry.shared));
+        self.settle();
+        Some(entry)
+    }
+
+    /// What only this list still holds is counted for the last time.
+    fn settle(&mut self) {
+        let gone = |shared: &mut Arc<LegShared>| Arc::strong_count(shared) == 1;
+        for shared in self.leaving.extract_if(.., gone) {
+            self.over.add(&shared.counters);
+        }
+    }
+
+    fn frames(&mut self) -> FrameTotals {
+        self.settle();
+        let mut totals = self.over;
+        let live = self.live.values().map(|entry| &entry.shared);
+        live.chain(&self.leaving).for_each(|shared| totals.add(&shared.counters));
+        totals
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`run`] is the whole program. A leg's way: [`watcher`] sees its pipes, the switchboard starts a task for it, which
 //! opens the [`ports`], attaches them to the [`media`] thread and runs the room's session, with [`clients`] of the
-//! engines. [`hub`] is what they share, [`control`] tells the world.
+//! engines. [`hub`] is what they share; [`control`] and the health page's
+//! server tell the world.
 
 pub mod clients;
 pub mod config;
@@ -16,6 +17,8 @@ pub mod media;
 pub mod ports;
 pub mod report;
 mod switchboard;
+pub mod tally;
 pub mod watcher;
+mod web;
 
 pub use daemon::run;

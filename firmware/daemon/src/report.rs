@@ -4,6 +4,7 @@ use audio_path::{LegId, Timestamp};
 use serde_json::{Map, Value, json};
 use session::{Cue, Discards, Event, FrameCounts, Latency};
 
+use crate::clients::EngineReport;
 use crate::media::LegShared;
 
 /// An event of the daemon, as it is told to whoever listens.
@@ -88,6 +89,23 @@ fn latency(segment: u32, stages: &Latency) -> Value {
         },
         "total_ms": ms(stages.total()),
     })
+}
+
+/// How the engines of each stage do, best first.
+pub fn engines(engines: &[EngineReport]) -> Value {
+    let mut stages = Map::new();
+    for engine in engines {
+        let fault = engine.fault.as_ref();
+        let entry = stages.entry(engine.stage).or_insert_with(|| json!([]));
+        entry.as_array_mut().expect("made above").push(json!({
+            "name": engine.name,
+            "health": engine.health.name(),
+            "breaker": engine.breaker.name(),
+            "success_rate": engine.success_rate,
+            "fault": fault.map(|fault| json!({ "kind": fault.kind.name(), "detail": fault.detail })),
+        }));
+    }
+    stages.into()
 }
 
 /// A leg's frames as the media thread counted them.

@@ -27,6 +27,19 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Network,
+        Self::Credential,
+        Self::Quota,
+        Self::RateLimited,
+        Self::Slow,
+        Self::Down,
+        Self::Certificate,
+        Self::Protocol,
+        Self::Refused,
+    ];
+
     /// The kind as metrics and reports spell it.
     pub const fn name(self) -> &'static str {
         match self {

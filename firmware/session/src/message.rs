@@ -91,6 +91,9 @@ pub enum Component {
 }
 
 impl Component {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Asr, Self::Mt, Self::Tts, Self::Playback];
+
     /// The component as reports spell it.
     pub const fn name(self) -> &'static str {
         match self {

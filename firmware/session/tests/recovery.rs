@@ -298,8 +298,8 @@ fn row_24_what_is_decided_does_not_depend_on_what_the_clock_shows() {
 #[test]
 fn a_short_hiccup_is_mended_by_a_retry_alone() {
     let hiccup = |at: Duration| if at.as_millis() == 10_000 { Err(Failure::Passing) } else { Ok(()) };
-    let world = World::run(UP, hiccup, secs(30));
-    let counts = world.recovery.counts();
+    let mut world = World::run(UP, hiccup, secs(30));
+    let counts = world.recovery.take_counts();
     assert_eq!((counts.get(Tier::Soft, true), counts.get(Tier::Soft, false)), (1, 0));
     assert!(world.log.switched.is_empty());
 }

@@ -177,6 +177,7 @@ impl Listener {
 struct File<'a> {
     pipes: Pipes<'a>,
     control: Control<'a>,
+    health: Health,
     room: &'a [Room],
     #[serde(flatten)]
     engines: &'a toml::Table,
@@ -192,12 +193,19 @@ struct Control<'a> {
     socket: &'a Path,
 }
 
+/// On a free port: several boxes run on one machine.
+#[derive(Serialize)]
+struct Health {
+    listen: &'static str,
+}
+
 fn configuration(options: &Options, control: &Path) -> Result<String> {
     let length = control.as_os_str().len();
     ensure!(length < 108, "{} is too long for a socket: choose a shorter run directory", control.display());
     let file = File {
         pipes: Pipes { directory: &options.pipes },
         control: Control { socket: control },
+        health: Health { listen: "127.0.0.1:0" },
         room: &options.rooms,
         engines: &options.engines,
     };

@@ -1,116 +1,20 @@
-//! The engines of a stage, as all legs share them, and one leg's place among them.
+//! One leg's place in a stage's chain, and what is done when engines fail it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use audio_path::Timestamp;
 use engines::{Failure, FailureKind};
-use serde_json::{Value, json};
-use session::recovery::{self, Chain, Failed, Permit, Recovery, Serving, Standing, Step};
+use session::recovery::{Chain, Failed, Permit, Recovery, Serving, Step};
 
-use crate::config::Engine;
+use super::stage::{Shared, Stage, lock, meaning};
 use crate::hub::now;
-
-/// The engines of one stage, best first.
-pub struct Stage<P> {
-    name: &'static str,
-    engines: Vec<Shared<P>>,
-}
-
-struct Shared<P> {
-    name: String,
-    provider: P,
-    state: Mutex<recovery::Engine>,
-    /// What it failed of last, until it works again.
-    fault: Mutex<Option<Failure>>,
-}
 
 /// An attempt: by which engine, and whether no other comes after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
     pub(super) index: usize,
     pub(super) is_last: bool,
-}
-
-impl<P> Stage<P> {
-    /// Nothing is held against any of `chain`'s engines, of which there is at least one.
-    pub(super) fn new(name: &'static str, chain: &[Engine<P>]) -> Arc<Self>
-    where
-        P: Clone,
-    {
-        let shared = |engine: &Engine<P>| Shared {
-            name: engine.name.clone(),
-            provider: engine.provider.clone(),
-            state: Mutex::default(),
-            fault: Mutex::default(),
-        };
-        Arc::new(Self { name, engines: chain.iter().map(shared).collect() })
-    }
-
-    /// Who they are, best first.
-    pub(super) fn providers(&self) -> impl Iterator<Item = &P> {
-        self.engines.iter().map(|engine| &engine.provider)
-    }
-
-    /// Who stands at this place.
-    pub(super) fn provider(&self, index: usize) -> &P {
-        &self.engines[index].provider
-    }
-
-    /// The engines that are due for a probe, or all of them, with the leave to ask.
-    pub(super) fn due(&self, all: bool) -> Vec<(usize, Permit)> {
-        let permit = |(index, engine): (usize, &Shared<P>)| {
-            let mut state = lock(&engine.state);
-            let due = all || state.next_probe().is_some_and(|at| at <= now());
-            due.then(|| state.ask_again(now())).flatten().map(|permit| (index, permit))
-        };
-        self.engines.iter().enumerate().filter_map(permit).collect()
-    }
-
-    /// What came of asking one of them.
-    pub(super) fn probed(&self, index: usize, permit: Permit, outcome: &Result<(), Failure>) {
-        self.engines[index].answered(self.name, permit, outcome.as_ref().err());
-    }
-
-    /// How each engine does, for the status.
-    pub(super) fn report(&self) -> Value {
-        self.engines.iter().map(Shared::report).collect()
-    }
-
-    fn standings(&self) -> Vec<Standing> {
-        self.engines.iter().map(|engine| lock(&engine.state).standing()).collect()
-    }
-}
-
-impl<P> Shared<P> {
-    /// Remembers what came of a request, and says so where it changes something.
-    fn answered(&self, stage: &str, permit: Permit, failure: Option<&Failure>) {
-        let answer = failure.map_or(Ok(()), |failure| Err(meaning(failure)));
-        lock(&self.state).answered(now(), permit, answer);
-        let speaks_against_it = failure.filter(|failure| meaning(failure).is_the_engines());
-        let mut fault = lock(&self.fault);
-        match (fault.as_ref(), speaks_against_it) {
-            (None, None) => {}
-            (Some(_), None) => log::info!("{stage}: {} works again", self.name),
-            (Some(known), Some(new)) if known.kind == new.kind => {}
-            (_, Some(new)) => log::warn!("{stage}: {} fails, {}: {new}", self.name, new.kind.name()),
-        }
-        if failure.is_none() || speaks_against_it.is_some() {
-            *fault = speaks_against_it.cloned();
-        }
-    }
-
-    fn report(&self) -> Value {
-        let state = lock(&self.state);
-        let fault = lock(&self.fault);
-        json!({
-            "name": self.name,
-            "health": state.health(now()).name(),
-            "breaker": state.breaker().name(),
-            "success_rate": state.success_rate(now()),
-            "fault": fault.as_ref().map(|fault| json!({ "kind": fault.kind.name(), "detail": fault.detail })),
-        })
-    }
 }
 
 /// One leg's place in a stage's chain.
@@ -141,66 +45,88 @@ impl<P> Line<P> {
         Self { stage: Arc::clone(stage), place: Mutex::new(Place { chain, recoveries }) }
     }
 
-    /// Whose turn it is.
-    pub(super) fn current(&self) -> usize {
-        self.choose()
+    /// Whose turn it is. At a `pause`, where a change is not heard, a better engine that is proven again takes over.
+    pub(super) fn current(&self, pause: bool) -> usize {
+        index_of(self.choose(pause))
     }
 
-    /// Between two efforts, so that a better engine may be gone back to.
-    fn choose(&self) -> usize {
-        index_of(lock(&self.place).chain.choose(now(), &self.stage.standings(), true))
+    /// Whether any engine answers, as far as is known.
+    pub(super) fn is_served(&self) -> bool {
+        matches!(self.choose(false), Serving::Engine(_))
     }
 
-    /// Begins an effort that is of no more use after `within`.
-    pub(super) fn effort(&self, within: Duration) -> Effort<'_, P> {
+    fn choose(&self, pause: bool) -> Serving {
+        let standings = self.stage.standings();
+        let place = &mut *lock(&self.place);
+        let before = index_of(place.chain.serving());
+        let serving = place.chain.choose(now(), &standings, pause);
+        let index = index_of(serving);
+        if index < before {
+            log::info!("{}: {} serves again", self.stage.name, self.stage.engines[index].name);
+            self.recovered(place, index);
+        }
+        serving
+    }
+
+    /// Begins an effort that is of no more use after `within`; for `pause` see [`Self::current`].
+    pub(super) fn effort(&self, within: Duration, pause: bool) -> Effort<'_, P> {
         Effort {
             line: self,
             deadline: now() + within,
-            index: self.choose(),
+            index: self.current(pause),
             tried: vec![false; self.stage.engines.len()],
+            left: None,
             again: None,
             permit: None,
             failure: None,
         }
     }
 
-    fn recovered(&self, index: usize, failed_over_from: Option<usize>) {
-        let mut place = lock(&self.place);
+    /// The engine at `index` works.
+    fn recovered(&self, place: &mut Place, index: usize) {
         place.recoveries[index].recovered();
-        if let Some(from) = failed_over_from.filter(|from| *from != index) {
-            place.recoveries[from].failed_over(true);
-        }
+        self.count(place, index);
     }
 
-    /// The engine at `index` may not be asked now: who serves instead.
-    fn pass_over(&self, index: usize) -> usize {
-        index_of(lock(&self.place).chain.fail_over(now(), index, &self.stage.standings()))
+    /// Another engine was to serve instead of the one at `from`: whether it did.
+    fn failed_over(&self, place: &mut Place, from: usize, success: bool) {
+        place.recoveries[from].failed_over(success);
+        self.count(place, from);
+    }
+
+    fn count(&self, place: &mut Place, index: usize) {
+        self.stage.engines[index].count(place.recoveries[index].take_counts());
+    }
+
+    /// The engine at `index` may not be asked now, or failed this leg for good: who serves instead.
+    fn fail_over(&self, place: &mut Place, index: usize) -> usize {
+        index_of(place.chain.fail_over(now(), index, &self.stage.standings()))
     }
 
     fn next(&self, index: usize, failure: &Failure, deadline: Timestamp) -> Next {
         let (meaning, last) = (meaning(failure), self.stage.engines.len() - 1);
-        if now() >= deadline {
-            return Next::GiveUp;
-        }
         let place = &mut *lock(&self.place);
         if !meaning.is_the_engines() {
             // It works, and does not take this request: only this one goes on to the next.
-            return if index < last { Next::Other(index + 1) } else { Next::GiveUp };
+            return if index < last && now() < deadline { Next::Other(index + 1) } else { Next::GiveUp };
+        }
+        if now() >= deadline {
+            self.fail_over(place, index);
+            return Next::GiveUp;
         }
         let failed = Failed { failure: meaning, deadline, spare: index < last, draw: fastrand::u32(..) };
         let steps =
             place.recoveries[index].failed(now(), &mut lock(&self.stage.engines[index].state), failed);
+        self.count(place, index);
         for step in steps {
             match step {
                 Step::Retry { at } => return Next::Again { at },
-                Step::FailOver => {
-                    let serving = place.chain.fail_over(now(), index, &self.stage.standings());
-                    return Next::Other(index_of(serving));
-                }
+                Step::FailOver => return Next::Other(self.fail_over(place, index)),
                 // The next attempt makes all anew as it is.
                 Step::Renew { .. } | Step::Restart => {}
             }
         }
+        self.fail_over(place, index);
         Next::GiveUp
     }
 }
@@ -212,6 +138,8 @@ pub(super) struct Effort<'a, P> {
     deadline: Timestamp,
     index: usize,
     tried: Vec<bool>,
+    /// The first engine that failed so that another had to serve.
+    left: Option<usize>,
     /// When the same engine is asked again.
     again: Option<Timestamp>,
     permit: Option<Permit>,
@@ -239,8 +167,8 @@ impl<P> Effort<'_, P> {
                 self.permit = Some(permit);
                 return Ok(Turn { index: self.index, is_last });
             }
-            let known = lock(&engine.fault).clone();
-            let other = self.line.pass_over(self.index);
+            let known = engine.fault();
+            let other = self.line.fail_over(&mut lock(&self.line.place), self.index);
             self.go_on(Next::Other(other), known.unwrap_or_else(resting));
         }
     }
@@ -253,7 +181,11 @@ impl<P> Effort<'_, P> {
         }
         match outcome {
             Ok(done) => {
-                self.line.recovered(self.index, self.tried.iter().position(|tried| *tried));
+                let place = &mut *lock(&self.line.place);
+                self.line.recovered(place, self.index);
+                if let Some(from) = self.left.filter(|from| *from != self.index) {
+                    self.line.failed_over(place, from, true);
+                }
                 Some(done)
             }
             Err(failure) => {
@@ -271,9 +203,17 @@ impl<P> Effort<'_, P> {
             Next::Other(other) if !self.tried[other] => {
                 let stage = &self.line.stage;
                 log::info!("{}: {} takes over", stage.name, stage.engines[other].name);
+                if meaning(&failure).is_the_engines() {
+                    self.left.get_or_insert(self.index);
+                }
                 self.index = other;
             }
-            Next::Other(_) | Next::GiveUp => self.failure = Some(failure),
+            Next::Other(_) | Next::GiveUp => {
+                if let Some(from) = self.left.filter(|from| *from != self.index) {
+                    self.line.failed_over(&mut lock(&self.line.place), from, false);
+                }
+                self.failure = Some(failure);
+            }
         }
     }
 }
@@ -295,19 +235,4 @@ fn index_of(serving: Serving) -> usize {
     match serving {
         Serving::Engine(index) | Serving::Original { trying: index } => index,
     }
-}
-
-fn meaning(failure: &Failure) -> recovery::Failure {
-    match failure.kind {
-        FailureKind::Network | FailureKind::Down | FailureKind::Protocol => recovery::Failure::Passing,
-        FailureKind::Slow => recovery::Failure::Silent,
-        FailureKind::RateLimited => recovery::Failure::RateLimited { retry_after: failure.retry_after },
-        FailureKind::Credential | FailureKind::Quota | FailureKind::Certificate => recovery::Failure::Fatal,
-        FailureKind::Refused => recovery::Failure::Refused,
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change is a single step, so a panic elsewhere leaves it whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

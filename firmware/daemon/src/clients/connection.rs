@@ -11,7 +11,7 @@ use crate::endpoint::Endpoint;
 use engines::{Failure, FailureKind};
 
 /// How long a server may take to accept a connection.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+const CONNECT_DEADLINE: Duration = Duration::from_millis(1_600);
 /// How long a server may leave what is sent to it unread.
 const SEND_DEADLINE: Duration = Duration::from_secs(2);
 /// What one read takes at most.

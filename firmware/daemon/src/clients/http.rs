@@ -9,7 +9,7 @@ use reqwest::header::HeaderValue;
 use super::tls;
 
 /// How long a server may take to accept a connection, TLS included.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+const CONNECT_DEADLINE: Duration = Duration::from_millis(1_600);
 
 /// The HTTP client that all legs share, with its connections.
 pub(super) fn client(tls: &rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
@@ -67,5 +67,9 @@ pub(super) async fn body(mut response: reqwest::Response, at_most: usize) -> Res
 /// What a failed request or a broken body means.
 fn broke(error: &reqwest::Error) -> Failure {
     let failure = tls::failure_of(error);
-    if error.is_timeout() { Failure { kind: FailureKind::Slow, ..failure } } else { failure }
+    if error.is_timeout() && !error.is_connect() {
+        Failure { kind: FailureKind::Slow, ..failure }
+    } else {
+        failure
+    }
 }

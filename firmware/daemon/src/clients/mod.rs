@@ -1,11 +1,13 @@
 //! Engine clients: tokio shells over the wire formats of crate `engines`. Every wait has a deadline, every size a cap.
 
+mod advice;
 mod asr;
 mod chain;
 mod connection;
 mod http;
 mod mt;
 mod resample;
+mod stage;
 mod tls;
 mod tts;
 mod websocket;
@@ -14,22 +16,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::SegmentId;
-use engines::Failure;
+use engines::{Failure, FailureKind};
+use futures_util::future::join_all;
 use rustls::ClientConfig;
-use serde_json::{Value, json};
 use session::{Language, UtteranceId};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config::{Asr, Engines, Mt, Tts};
 use crate::hub::now;
-use chain::Stage;
+use stage::{Due, Stage};
 
+pub use advice::Site;
 pub use asr::{AsrInput, Recogniser};
 pub use mt::{Cache, CacheCounts, TranslateJob, Translator};
+pub use stage::EngineReport;
 pub use tts::{SpeakJob, Speaker};
 
-/// How often it is seen whether an engine that failed is due for a probe.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How often it is seen whether an engine is due for a probe.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// How long a probe may take; longer than a connection may, so that both are told apart.
+const PROBE_DEADLINE: Duration = Duration::from_millis(1_900);
+/// How long nothing may be heard of an engine next door …
+const NEAR_EVERY: Duration = Duration::from_secs(1);
+/// … and of one far away.
+const FAR_EVERY: Duration = Duration::from_secs(60);
 
 /// What all connections share.
 #[derive(Clone)]
@@ -86,44 +96,51 @@ impl Outside {
         let tls = tls::config()?;
         Ok(Self {
             transport: Transport { http: http::client(&tls)?, tls, studios: Arc::default() },
-            asr: Stage::new("asr", &engines.asr),
-            mt: Stage::new("mt", &engines.mt),
-            tts: Stage::new("tts", &engines.tts),
+            asr: Stage::new("asr", &engines.asr, |asr| look_every(asr.is_near())),
+            mt: Stage::new("mt", &engines.mt, |mt| look_every(mt.is_near())),
+            tts: Stage::new("tts", &engines.tts, |tts| look_every(tts.is_near())),
             translations: Arc::default(),
         })
     }
 
-    /// Tries every engine now, and those that failed from time to time, for ever. Calls are answered all the same.
+    /// Tries every engine now, those that failed from time to time, and those of which nothing was heard for long, for
+    /// ever. Calls are answered all the same.
     pub async fn watch(&self) {
         let mut all = true;
         loop {
-            tokio::join!(self.probe_asr(all), self.probe_mt(all), self.probe_tts(all));
+            tokio::join!(
+                probe_due(&self.asr, all, |asr| asr::probe(&self.transport, asr)),
+                probe_due(&self.mt, all, |mt| mt::probe(&self.transport, mt)),
+                probe_due(&self.tts, all, |tts| tts::probe(&self.transport, tts)),
+            );
             all = false;
             self.translations.forget_old(now());
             sleep(PROBE_EVERY).await;
         }
     }
 
-    async fn probe_asr(&self, all: bool) {
-        for (index, permit) in self.asr.due(all) {
-            self.asr.probed(index, permit, &asr::probe(&self.transport, self.asr.provider(index)).await);
-        }
+    /// How each engine does, stage by stage, best first.
+    pub fn report(&self) -> Vec<EngineReport> {
+        self.asr.report().chain(self.mt.report()).chain(self.tts.report()).collect()
     }
+}
 
-    async fn probe_mt(&self, all: bool) {
-        for (index, permit) in self.mt.due(all) {
-            self.mt.probed(index, permit, &mt::probe(&self.transport, self.mt.provider(index)).await);
+/// Tries the engines of a stage that are to be tried, at the same time: one that does not answer hides no other.
+async fn probe_due<'a, P, F>(stage: &'a Stage<P>, all: bool, probe: impl Fn(&'a P) -> F)
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let probes = stage.due(all).into_iter().map(|due: Due| {
+        let asked = timeout(PROBE_DEADLINE, probe(stage.provider(due.index)));
+        async move {
+            let late = |_| Failure::new(FailureKind::Slow, "no answer in time");
+            stage.probed(due, &asked.await.map_err(late).flatten());
         }
-    }
+    });
+    join_all(probes).await;
+}
 
-    async fn probe_tts(&self, all: bool) {
-        for (index, permit) in self.tts.due(all) {
-            self.tts.probed(index, permit, &tts::probe(&self.transport, self.tts.provider(index)).await);
-        }
-    }
-
-    /// How each engine does, for the status.
-    pub fn report(&self) -> Value {
-        json!({ "asr": self.asr.report(), "mt": self.mt.report(), "tts": self.tts.report() })
-    }
+/// An engine next door costs nothing to look after; one far away would count each request.
+const fn look_every(is_near: bool) -> Duration {
+    if is_near { NEAR_EVERY } else { FAR_EVERY }
 }

@@ -21,7 +21,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::tls;
 
 /// How long name, connection, TLS and upgrade may take together.
-const OPEN_DEADLINE: Duration = Duration::from_secs(2);
+const OPEN_DEADLINE: Duration = Duration::from_millis(1_600);
 /// How long a server may leave what is sent to it unread.
 const SEND_DEADLINE: Duration = Duration::from_secs(2);
 /// After so long without a word the server is asked for a sign of life.

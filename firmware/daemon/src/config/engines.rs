@@ -73,13 +73,52 @@ pub struct Service {
     pub url: String,
     /// Never shown.
     pub key: Option<SecretString>,
+    /// Where the key was read, for whoever has to mend it.
+    pub key_place: Option<String>,
     /// Where the provider has several.
     pub model: Option<String>,
     /// The provider's name of the voice for each language.
     pub voices: BTreeMap<String, String>,
 }
 
+impl Asr {
+    /// Whether asking it costs nothing, so that it may be asked often whether it is there.
+    pub const fn is_near(&self) -> bool {
+        match self {
+            Self::Wyoming(_) => true,
+            Self::DeepgramListen(service) | Self::DeepgramFlux(service) => service.is_near(),
+        }
+    }
+}
+
+impl Mt {
+    /// As of [`Asr::is_near`].
+    pub const fn is_near(&self) -> bool {
+        match self {
+            Self::LibreTranslate(service) | Self::DeepL(service) => service.is_near(),
+        }
+    }
+}
+
+impl Tts {
+    /// As of [`Asr::is_near`].
+    pub const fn is_near(&self) -> bool {
+        match self {
+            Self::Wyoming(_) => true,
+            Self::DeepgramAura(service)
+            | Self::ElevenLabs(service)
+            | Self::OpenAi(service)
+            | Self::Xtts(service) => service.is_near(),
+        }
+    }
+}
+
 impl Service {
+    /// Who wants no key counts no requests.
+    const fn is_near(&self) -> bool {
+        self.key.is_none()
+    }
+
     /// The voice for `language`, or the provider's usual one.
     pub fn voice(&self, language: Language) -> Option<&str> {
         self.voices.get(language.code()).map(String::as_str)
@@ -109,7 +148,8 @@ impl Engines {
             let provider = provider(&name, table)?;
             all.0.insert(name, provider);
         }
-        let on_device = Service { url: translation, key: None, model: None, voices: BTreeMap::new() };
+        let on_device =
+            Service { url: translation, key: None, key_place: None, model: None, voices: BTreeMap::new() };
         Ok(Self {
             asr: all.chain("asr", chains.asr, Asr::Wyoming(speech.clone()), Provider::asr)?,
             mt: all.chain("mt", chains.mt, Mt::LibreTranslate(on_device), Provider::mt)?,
@@ -257,7 +297,14 @@ fn service(name: &str, span: Range<usize>, table: EngineTable) -> Result<Service
             return Err((Some(span), message));
         }
     }
-    Ok(Service { url, key, model: table.model, voices: table.voices })
+    let key_place = key_place(&table);
+    Ok(Service { url, key, key_place, model: table.model, voices: table.voices })
+}
+
+fn key_place(table: &EngineTable) -> Option<String> {
+    let file = table.key_file.as_ref().map(|file| file.get_ref().display().to_string());
+    let credential = || Some(format!("the credential {}", table.key_credential.as_ref()?.get_ref()));
+    file.or_else(credential)
 }
 
 /// The key in a file of its own, or in a credential of the service manager's.

@@ -20,6 +20,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) engine: BTreeMap<String, Spanned<EngineTable>>,
     #[serde(default)]
+    pub(super) health: HealthTable,
+    #[serde(default)]
     pub(super) media: MediaTable,
     #[serde(default)]
     pub(super) room: Vec<RoomTable>,
@@ -77,6 +79,13 @@ pub(super) enum KindOfEngine {
     Xtts,
     Elevenlabs,
     OpenaiSpeech,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HealthTable {
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) hosts: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

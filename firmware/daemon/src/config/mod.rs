@@ -2,6 +2,7 @@
 
 mod engines;
 mod file;
+mod health;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,6 +15,7 @@ use toml::Spanned;
 use crate::media::MediaConfig;
 pub use engines::{Asr, Engine, Engines, Mt, Service, Tts};
 use file::{File, KindName, MannerName, RoomTable};
+pub use health::Health;
 
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Config {
     pub control: PathBuf,
     /// The chains of speech and translation services.
     pub engines: Engines,
+    /// Where its health is told.
+    pub health: Health,
     /// How the media thread runs.
     pub media: MediaConfig,
     /// The rooms that can be dialled.
@@ -105,6 +109,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
         pipes: file.pipes.directory,
         control: file.control.socket,
         engines,
+        health: Health::read(file.health)?,
         media,
         rooms: rooms(file.room)?,
     })
@@ -229,6 +234,8 @@ mod tests {
         let cases = [
             ("directory = \"/p\"", "dir = \"/p\"", 2, "dir"),
             ("priority = 70", "priority = 100", 10, "media.priority"),
+            ("[media]", "[health]\nlisten = \"here\"\n[media]", 10, "health.listen"),
+            ("[media]", "[health]\nhosts = [\"a:1\"]\n[media]", 10, "health.hosts"),
             ("tcp://127.0.0.1:1", "localhost", 6, "device.speech"),
             ("http://h:2/", "ftp://h", 7, "device.translation"),
             ("[\"en\", \"es\"]", "[\"en\", \"en\"]", 15, "room.languages"),

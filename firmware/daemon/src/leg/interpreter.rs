@@ -14,6 +14,7 @@ use crate::hub::{Hub, Inbox, now};
 use crate::media::{Full, LegEnds};
 use crate::ports::pipe::PipePort;
 use crate::report::{self, Report};
+use crate::tally::LegTally;
 
 /// Frames handed to the phone ahead of time: a second, which bridges a stall of this side.
 const FRAMES_AHEAD: usize = 50;
@@ -37,6 +38,7 @@ struct InterpreterLeg<'a> {
     utterances: HashMap<UtteranceId, mpsc::Sender<AsrInput>>,
     /// The segment whose frames went to the ring last.
     handed_over: Option<SegmentId>,
+    tally: LegTally,
 }
 
 /// Serves an interpreter room's leg until `down` is notified.
@@ -82,6 +84,7 @@ impl<'a> InterpreterLeg<'a> {
             answers: answers.clone(),
             utterances: HashMap::new(),
             handed_over: None,
+            tally: LegTally::default(),
         }
     }
 
@@ -193,7 +196,7 @@ impl<'a> InterpreterLeg<'a> {
         }
     }
 
-    fn report(&self, event: &Event) {
+    fn report(&mut self, event: &Event) {
         if let Event::Error { component, message } = event {
             // The message may quote the caller, and what is said in a call is nobody's above debug.
             log::warn!(
@@ -203,6 +206,7 @@ impl<'a> InterpreterLeg<'a> {
             );
             log::debug!("leg {}: {message}", self.ends.id.0);
         }
+        self.tally.count(&self.hub.tally, event);
         self.hub.tell(&Report::session(self.ends.id, event));
     }
 

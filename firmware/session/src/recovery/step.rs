@@ -69,6 +69,12 @@ impl RecoveryCounts {
         self.outcomes[tier as usize][success as usize]
     }
 
+    /// Adds what was counted elsewhere.
+    pub fn include(&mut self, others: Self) {
+        let all = self.outcomes.as_flattened_mut().iter_mut();
+        all.zip(others.outcomes.as_flattened()).for_each(|(count, other)| *count += other);
+    }
+
     pub(super) fn add(&mut self, tier: Tier, success: bool) {
         self.outcomes[tier as usize][usize::from(success)] += 1;
     }

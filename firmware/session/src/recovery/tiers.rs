@@ -81,9 +81,9 @@ impl Recovery {
         self.incident.is_some()
     }
 
-    /// What was done so far.
-    pub const fn counts(&self) -> RecoveryCounts {
-        self.counts
+    /// What was done since this was asked last.
+    pub fn take_counts(&mut self) -> RecoveryCounts {
+        std::mem::take(&mut self.counts)
     }
 }
 
@@ -182,7 +182,7 @@ mod tests {
         leg.recovery.failed_over(true);
         assert_eq!(leg.fails(6_770, Failure::Silent), [Step::FailOver, Step::Restart]);
         leg.succeeds(9_000);
-        let counts = leg.recovery.counts();
+        let counts = leg.recovery.take_counts();
         let pairs = Tier::ALL.map(|tier| (counts.get(tier, true), counts.get(tier, false)));
         assert_eq!(pairs, [(0, 2), (0, 1), (1, 0), (1, 0)]);
         assert!(!leg.recovery.is_mending());
@@ -193,7 +193,7 @@ mod tests {
         let mut leg = Leg::new(true);
         leg.fails(1_000, Failure::Passing);
         leg.succeeds(1_250);
-        assert_eq!(leg.recovery.counts().get(Tier::Soft, true), 1);
+        assert_eq!(leg.recovery.take_counts().get(Tier::Soft, true), 1);
         assert_eq!(leg.fails(1_500, Failure::Passing), [Step::Retry { at: at(1_750) }], "a new incident");
     }
 
@@ -268,7 +268,7 @@ mod tests {
                 taken += leg.fails(now, failure).iter().filter(|step| **step != Step::FailOver).count();
             }
             leg.succeeds(now);
-            let counts = leg.recovery.counts();
+            let counts = leg.recovery.take_counts();
             let counted = Tier::ALL.map(|tier| counts.get(tier, true) + counts.get(tier, false));
             prop_assert_eq!(counted.iter().sum::<u64>(), taken as u64);
         }

@@ -10,8 +10,18 @@ use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
 const LADDER: &str = "dragoman-tests";
-const ORDER: [&str; 9] =
-    ["scenario", "process", "engines", "daemon_engines", "vendors", "cloud", "driver", "softphone", "calls"];
+const ORDER: [&str; 10] = [
+    "scenario",
+    "process",
+    "health",
+    "engines",
+    "daemon_engines",
+    "vendors",
+    "cloud",
+    "driver",
+    "softphone",
+    "calls",
+];
 
 /// One rung.
 pub(super) struct Rung {
@@ -73,6 +83,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
         let what = match target.as_str() {
             "scenario" => "calls on a simulated clock",
             "process" => "the daemon as a process: pipes, faults",
+            "health" => "what the daemon tells of itself over HTTP",
             "engines" => "the engine server and a client of another maker",
             "daemon_engines" => "the daemon and engines of other makers",
             "driver" => "the channel driver in a real Asterisk",

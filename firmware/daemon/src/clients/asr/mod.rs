@@ -12,7 +12,8 @@ use engines::Failure;
 use session::{Language, UtteranceId};
 use tokio::sync::mpsc;
 
-use super::chain::{Line, Stage};
+use super::chain::Line;
+use super::stage::Stage;
 use super::{Answer, Transport};
 use crate::config::Asr;
 use stream::Stream;
@@ -101,13 +102,18 @@ impl Recogniser {
 
     /// Connects before the first frame.
     pub async fn warm(self, languages: [Language; 2]) {
-        match &self.0.backends[self.0.line.current()] {
+        match &self.0.backends[self.0.line.current(true)] {
             Backend::Wyoming(wyoming) => wyoming.warm().await,
             Backend::Stream(stream) => {
                 // Who cannot be reached now may be when he is needed; the first utterance tells.
                 let _not_yet = stream.warm(languages).await;
             }
         }
+    }
+
+    /// Whether any engine answers, as far as is known.
+    pub fn is_served(&self) -> bool {
+        self.0.line.is_served()
     }
 
     /// Begins an utterance: audio goes into what is returned, dropping it takes the wish back.
@@ -146,7 +152,7 @@ impl Recogniser {
 
 impl Recogniser {
     async fn recognised(&self, utterance: &mut Utterance) -> Result<(), Ended> {
-        let mut effort = self.0.line.effort(SPEECH_DEADLINE + ANSWER_DEADLINE);
+        let mut effort = self.0.line.effort(SPEECH_DEADLINE + ANSWER_DEADLINE, true);
         loop {
             let turn = effort.turn().await?;
             let attempted = match &self.0.backends[turn.index] {

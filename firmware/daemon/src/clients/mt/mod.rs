@@ -12,7 +12,8 @@ use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::chain::{Line, Stage};
+use super::chain::Line;
+use super::stage::Stage;
 use super::{Answer, Transport};
 use crate::config::Mt;
 use crate::hub::now;
@@ -72,9 +73,14 @@ impl Translator {
 
     /// Connects before the first text.
     pub async fn warm(self) {
-        let provider = self.0.stage.provider(self.0.line.current());
+        let provider = self.0.stage.provider(self.0.line.current(true));
         // Who cannot be reached now may be when he is needed; the first text tells.
         let _not_yet = probe(&self.0.transport, provider).await;
+    }
+
+    /// Whether any engine answers, as far as is known.
+    pub fn is_served(&self) -> bool {
+        self.0.line.is_served()
     }
 
     /// Has a text translated.
@@ -92,12 +98,13 @@ impl Translator {
 
     async fn run(&self, job: &TranslateJob) -> Result<String, Failure> {
         let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");
+        let pause = self.0.at_once.available_permits() == MOST_AT_ONCE;
         let key = Key::new(&job.text, job.source, job.target);
-        if let Some(known) = self.0.cache.get(now(), &key, self.0.line.current()) {
+        if let Some(known) = self.0.cache.get(now(), &key, self.0.line.current(pause)) {
             return Ok(known);
         }
         let _turn = self.0.at_once.acquire().await.map_err(gone)?;
-        let mut effort = self.0.line.effort(DEADLINE);
+        let mut effort = self.0.line.effort(DEADLINE, pause);
         loop {
             let turn = effort.turn().await?;
             let asked = ask(&self.0.transport, self.0.stage.provider(turn.index), job);

@@ -10,16 +10,18 @@ pub(super) mod xtts;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use audio_path::{SAMPLE_RATE, SegmentId};
+use audio_path::{SAMPLE_RATE, SegmentId, Timestamp};
 use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::chain::{Line, Stage};
+use super::chain::Line;
 use super::resample::Converter;
+use super::stage::Stage;
 use super::{Answer, Transport};
 use crate::config::{Service, Tts};
+use crate::hub::now;
 
 /// How long a text may take to be spoken, retries and other engines included.
 const DEADLINE: Duration = Duration::from_secs(6);
@@ -48,6 +50,7 @@ pub struct SpeakJob {
 /// Speech synthesis for one leg.
 pub struct Speaker {
     jobs: mpsc::Sender<SpeakJob>,
+    line: Arc<Line<Tts>>,
     unwanted: Arc<Unwanted>,
 }
 
@@ -59,11 +62,13 @@ struct Unwanted {
 }
 
 struct Worker {
-    line: Line<Tts>,
+    line: Arc<Line<Tts>>,
     /// One for each engine of the chain, in its order.
     backends: Vec<Backend>,
     answers: mpsc::Sender<Answer>,
     unwanted: Arc<Unwanted>,
+    /// When what was spoken so far has been heard, if that begins at once.
+    playing_until: Timestamp,
 }
 
 /// A leg's way to one engine.
@@ -90,14 +95,26 @@ impl Speaker {
         let (jobs, queue) = mpsc::channel(MOST_JOBS);
         let backends = stage.providers().map(|provider| Backend::new(provider, transport)).collect();
         let unwanted = Arc::<Unwanted>::default();
-        let worker = Worker { line: Line::new(stage), backends, answers, unwanted: Arc::clone(&unwanted) };
+        let line = Arc::new(Line::new(stage));
+        let worker = Worker {
+            line: Arc::clone(&line),
+            backends,
+            answers,
+            unwanted: Arc::clone(&unwanted),
+            playing_until: Timestamp::default(),
+        };
         tokio::spawn(worker.run(queue));
-        Self { jobs, unwanted }
+        Self { jobs, line, unwanted }
     }
 
     /// Takes a text back, whether it waits, is being spoken or was.
     pub fn cancel(&self, segment: SegmentId) {
         self.unwanted.add(segment);
+    }
+
+    /// Whether any engine answers, as far as is known.
+    pub fn is_served(&self) -> bool {
+        self.line.is_served()
     }
 
     /// Queues a text.
@@ -168,9 +185,15 @@ impl Backend {
 }
 
 impl Worker {
+    /// Whether nothing that was spoken is still being heard, so that another voice may begin.
+    fn is_silent(&self) -> bool {
+        self.playing_until <= now()
+    }
+
     async fn run(mut self, mut queue: mpsc::Receiver<SpeakJob>) {
         loop {
-            self.backends[self.line.current()].stay().await;
+            let place = self.line.current(self.is_silent());
+            self.backends[place].stay().await;
             let job = match timeout(STAY_EVERY, queue.recv()).await {
                 Err(_nothing_to_say) => continue,
                 Ok(None) => return,
@@ -195,11 +218,14 @@ impl Worker {
     async fn speak(&mut self, job: &SpeakJob) -> Result<(), Failure> {
         let mut output =
             Output { segment: job.segment, answers: &self.answers, given: 0, first_deadline: DEADLINE };
-        let mut effort = self.line.effort(DEADLINE);
+        let mut effort = self.line.effort(DEADLINE, self.is_silent());
         loop {
             let turn = effort.turn().await?;
             output.first_deadline = if turn.is_last { DEADLINE } else { FIRST_DEADLINE };
-            let outcome = match self.backends[turn.index].speak(job, &mut output).await {
+            let began = self.playing_until.max(now());
+            let spoken = self.backends[turn.index].speak(job, &mut output).await;
+            self.playing_until = began + output.duration();
+            let outcome = match spoken {
                 Ok(()) if output.given == 0 => {
                     Err(Failure::new(FailureKind::Protocol, "the speech is empty"))
                 }
@@ -217,6 +243,11 @@ impl Worker {
 }
 
 impl Output<'_> {
+    /// How long what was passed on lasts.
+    fn duration(&self) -> Duration {
+        Duration::from_micros(self.given as u64 * 1_000_000 / u64::from(SAMPLE_RATE))
+    }
+
     /// Waits for what an engine sends next, as long as that may take.
     async fn next<T>(&self, coming: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let patience = if self.given == 0 { self.first_deadline } else { NEXT_DEADLINE };

@@ -1,0 +1,222 @@
+//! The engines of a stage, as all legs share them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use audio_path::Timestamp;
+use engines::{Failure, FailureKind};
+use session::recovery::{self, BreakerState, HealthState, Permit, RecoveryCounts, Standing};
+
+use super::advice::Site;
+use crate::config::Engine;
+use crate::hub::now;
+
+/// The engines of one stage, best first.
+pub struct Stage<P> {
+    pub(super) name: &'static str,
+    pub(super) engines: Vec<Shared<P>>,
+}
+
+/// An engine, and what is held against it.
+pub(super) struct Shared<P> {
+    pub(super) name: String,
+    pub(super) provider: P,
+    pub(super) state: Mutex<recovery::Engine>,
+    site: Site,
+    known: Mutex<Known>,
+    /// How long nothing may be heard of it while nobody needs it.
+    look_every: Duration,
+}
+
+#[derive(Default)]
+struct Known {
+    /// What it failed of last, until it works again.
+    fault: Option<Failure>,
+    /// In the order of [`FailureKind::ALL`].
+    failures: [u64; FailureKind::ALL.len()],
+    recoveries: RecoveryCounts,
+    /// When something was heard of it last.
+    heard: Timestamp,
+}
+
+/// How an engine does.
+#[derive(Clone, Debug)]
+pub struct EngineReport {
+    /// What it is for: `asr`, `mt`, `tts`.
+    pub stage: &'static str,
+    /// As the configuration calls it.
+    pub name: String,
+    /// How well it works.
+    pub health: HealthState,
+    /// Whether it is asked.
+    pub breaker: BreakerState,
+    /// The part of its last operations that succeeded, 0 to 1, if there were any.
+    pub success_rate: Option<f64>,
+    /// What it failed of last, until it works again.
+    pub fault: Option<Failure>,
+    /// Where it is asked.
+    pub site: Site,
+    /// How often it failed of what.
+    pub failures: Vec<(FailureKind, u64)>,
+    /// What was done about that, over all legs, those that hung up included.
+    pub recoveries: RecoveryCounts,
+}
+
+impl EngineReport {
+    /// Whether nothing is held against it.
+    pub const fn serves(&self) -> bool {
+        self.fault.is_none()
+    }
+
+    /// What to do about its fault.
+    pub fn advice(&self) -> Option<String> {
+        self.fault.as_ref().map(|fault| self.site.advice(&self.name, fault.kind))
+    }
+}
+
+/// An engine that is to be looked after.
+pub(super) struct Due {
+    pub(super) index: usize,
+    /// Without one nobody waits for it: what is known already is not told again.
+    permit: Option<Permit>,
+}
+
+impl<P> Stage<P> {
+    /// Nothing is held against any of `chain`'s engines, of which there is at least one. Each is looked after as often
+    /// as `look_every` says.
+    pub(super) fn new(
+        name: &'static str,
+        chain: &[Engine<P>],
+        look_every: impl Fn(&P) -> Duration,
+    ) -> Arc<Self>
+    where
+        P: Clone,
+        for<'a> &'a P: Into<Site>,
+    {
+        let shared = |engine: &Engine<P>| Shared {
+            name: engine.name.clone(),
+            provider: engine.provider.clone(),
+            state: Mutex::default(),
+            site: (&engine.provider).into(),
+            known: Mutex::default(),
+            look_every: look_every(&engine.provider),
+        };
+        Arc::new(Self { name, engines: chain.iter().map(shared).collect() })
+    }
+
+    /// Who they are, best first.
+    pub(super) fn providers(&self) -> impl Iterator<Item = &P> {
+        self.engines.iter().map(|engine| &engine.provider)
+    }
+
+    /// Who stands at this place.
+    pub(super) fn provider(&self, index: usize) -> &P {
+        &self.engines[index].provider
+    }
+
+    /// The engines that are to be tried now: `all`, or those that failed and those of which nothing was heard for long.
+    pub(super) fn due(&self, all: bool) -> Vec<Due> {
+        let engines = self.engines.iter().enumerate();
+        engines.filter_map(|(index, engine)| engine.due(index, all)).collect()
+    }
+
+    /// What came of trying one of them.
+    pub(super) fn probed(&self, due: Due, outcome: &Result<(), Failure>) {
+        self.engines[due.index].probed(self.name, due.permit, outcome.as_ref().err());
+    }
+
+    /// How each engine does.
+    pub(super) fn report(&self) -> impl Iterator<Item = EngineReport> {
+        self.engines.iter().map(|engine| engine.report(self.name))
+    }
+
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        self.engines.iter().map(|engine| lock(&engine.state).standing()).collect()
+    }
+}
+
+impl<P> Shared<P> {
+    /// Whether it is to be tried, and with which leave.
+    fn due(&self, index: usize, all: bool) -> Option<Due> {
+        let now = now();
+        let mut state = lock(&self.state);
+        if all || state.next_probe().is_some_and(|at| at <= now) {
+            return state.ask_again(now).map(|permit| Due { index, permit: Some(permit) });
+        }
+        let is_quiet = now.since(lock(&self.known).heard) >= self.look_every;
+        is_quiet.then_some(Due { index, permit: None })
+    }
+
+    fn probed(&self, stage: &str, permit: Option<Permit>, failure: Option<&Failure>) {
+        let known = self.fault().map(|fault| fault.kind);
+        if permit.is_none() && known == failure.map(|failure| failure.kind) {
+            lock(&self.known).heard = now();
+            return;
+        }
+        let permit = permit.unwrap_or_else(|| lock(&self.state).insist(now()));
+        self.answered(stage, permit, failure);
+    }
+
+    /// Remembers what came of a request, and says so where it changes something.
+    pub(super) fn answered(&self, stage: &str, permit: Permit, failure: Option<&Failure>) {
+        let answer = failure.map_or(Ok(()), |failure| Err(meaning(failure)));
+        lock(&self.state).answered(now(), permit, answer);
+        let speaks_against_it = failure.filter(|failure| meaning(failure).is_the_engines());
+        let mut known = lock(&self.known);
+        known.heard = now();
+        if let Some(failure) = failure {
+            known.failures[failure.kind as usize] += 1;
+        }
+        match (&known.fault, speaks_against_it) {
+            (None, None) => {}
+            (Some(_), None) => log::info!("{stage}: {} works again", self.name),
+            (Some(before), Some(new)) if before.kind == new.kind => {}
+            (_, Some(new)) => {
+                let advice = self.site.advice(&self.name, new.kind);
+                log::warn!("{stage}: {} fails, {}: {new}; {advice}", self.name, new.kind.name());
+            }
+        }
+        known.fault = speaks_against_it.cloned();
+    }
+
+    /// What it failed of last, if it does not work again.
+    pub(super) fn fault(&self) -> Option<Failure> {
+        lock(&self.known).fault.clone()
+    }
+
+    pub(super) fn count(&self, recoveries: RecoveryCounts) {
+        lock(&self.known).recoveries.include(recoveries);
+    }
+
+    fn report(&self, stage: &'static str) -> EngineReport {
+        let engine = lock(&self.state);
+        let known = lock(&self.known);
+        EngineReport {
+            stage,
+            name: self.name.clone(),
+            health: engine.health(now()),
+            breaker: engine.breaker(),
+            success_rate: engine.success_rate(now()),
+            fault: known.fault.clone(),
+            site: self.site.clone(),
+            failures: FailureKind::ALL.into_iter().zip(known.failures).collect(),
+            recoveries: known.recoveries,
+        }
+    }
+}
+
+/// What a failure means for what is done next.
+pub(super) fn meaning(failure: &Failure) -> recovery::Failure {
+    match failure.kind {
+        FailureKind::Network | FailureKind::Down | FailureKind::Protocol => recovery::Failure::Passing,
+        FailureKind::Slow => recovery::Failure::Silent,
+        FailureKind::RateLimited => recovery::Failure::RateLimited { retry_after: failure.retry_after },
+        FailureKind::Credential | FailureKind::Quota | FailureKind::Certificate => recovery::Failure::Fatal,
+        FailureKind::Refused => recovery::Failure::Refused,
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is a single step, so a panic elsewhere leaves it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

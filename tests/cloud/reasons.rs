@@ -1,0 +1,122 @@
+//! What a technician is told when something fails: in the log, at `/healthz` and in the metrics, within two seconds.
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engine_emulators::Fault;
+use serde_json::Value;
+
+use crate::clouds::{Clouds, KEY, converse};
+use crate::strangers::Authority;
+
+const SOON: Duration = Duration::from_secs(2);
+
+impl Clouds {
+    /// The reason that the first engine of `stage` is said to fail for, which is told everywhere.
+    fn told(&self, stage: &str, kind: &str, severity: &str) -> Value {
+        let until = Instant::now() + SOON;
+        let engine = format!("first-{stage}");
+        let is_it = |reason: &Value| reason["engine"] == engine.as_str() && reason["kind"] == kind;
+        let reason = loop {
+            let (status, health) = self.daemon.health();
+            let reasons = health["reasons"].as_array().expect("a list");
+            if let Some(reason) = reasons.iter().find(|reason| is_it(reason)) {
+                assert_eq!((status, &health["status"]), (200, &"degraded".into()), "the spare serves");
+                break reason.clone();
+            }
+            assert!(Instant::now() < until, "{kind} of {engine} is not told: {health:#}");
+            thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(reason["stage"], stage);
+        let errors =
+            format!("errors_total{{component=\"{stage}\",error_type=\"{kind}\",severity=\"{severity}\"}}");
+        assert!(self.daemon.metric(&errors) >= 1.0, "{}", self.daemon.get("/metrics", "localhost").1);
+        let line = format!("{stage}: {engine} fails, {kind}: ");
+        assert!(self.daemon.logged().contains(&line), "{}", self.daemon.logged());
+        reason
+    }
+}
+
+/// What a reason advises.
+fn advice(reason: &Value) -> &str {
+    reason["advice"].as_str().expect("words")
+}
+
+#[test]
+fn a_wrong_key_is_told_with_the_place_where_it_belongs() {
+    let clouds = Clouds::start_with("another-key", None);
+    for stage in ["asr", "mt", "tts"] {
+        let reason = clouds.told(stage, "credential", "critical");
+        let words = format!("put the key of first-{stage} into /");
+        assert!(advice(&reason).contains(&words), "{reason:#}");
+        assert!(!reason.to_string().contains("another-key"));
+    }
+    let health = clouds.daemon.metric("service_health{component=\"mt\",engine=\"first-mt\"}");
+    assert!((health - 3.0).abs() < f64::EPSILON, "failed: {health}");
+}
+
+#[test]
+fn a_spent_quota_is_told_and_who_served_instead_is_counted_after_the_call() {
+    let clouds = Clouds::start();
+    assert_eq!(clouds.daemon.health().0, 200);
+    assert_eq!(clouds.daemon.health().1["status"], "ok", "{:#}", clouds.daemon.health().1);
+    let mut call = clouds.call();
+    clouds.first.deepl.world.script.push(Fault::Refuse { status: 456, retry_after: None });
+    converse(&mut call);
+    let reason = clouds.told("mt", "quota", "critical");
+    assert!(advice(&reason).contains("top up the account of first-mt"), "{reason:#}");
+    let failovers = "recoveries_total{component=\"mt\",tier=\"failover\",success=\"true\"}";
+    assert!((clouds.daemon.metric(failovers) - 1.0).abs() < f64::EPSILON);
+
+    assert!((clouds.daemon.metric("active_channels") - 1.0).abs() < f64::EPSILON);
+    let frames = clouds.daemon.metric("frames_processed_total");
+    assert!(frames > 100.0, "{frames}");
+    drop(call);
+    clouds.wait_until("the call is over", |status| status["legs"].as_array().is_some_and(Vec::is_empty));
+    let counted = ["translations_completed_total", failovers, "channel_duration_seconds_count"];
+    for name in counted {
+        assert!((clouds.daemon.metric(name) - 1.0).abs() < f64::EPSILON, "{name}");
+    }
+    assert!((clouds.daemon.metric("words_translated_total") - 5.0).abs() < f64::EPSILON);
+    assert!(clouds.daemon.metric("frames_processed_total") >= frames, "frames of calls that ended count");
+    let total = "translation_latency_seconds_count{source_lang=\"en\",target_lang=\"es\",stage=\"total\"}";
+    assert!((clouds.daemon.metric(total) - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_dead_network_is_told() {
+    let clouds = Clouds::start_with(KEY, Some("ws://127.0.0.1:1"));
+    for stage in ["asr", "tts"] {
+        let reason = clouds.told(stage, "network", "warning");
+        assert!(advice(&reason).contains("check the cable"), "{reason:#}");
+    }
+}
+
+#[test]
+fn an_expired_certificate_and_one_of_another_host_are_told_and_nothing_is_said() {
+    for (name, until, words) in
+        [("localhost", 2024, "Expired"), ("elsewhere.example", 2099, "NotValidForName")]
+    {
+        let authority = Authority::new();
+        let stranger = authority.vouches_for(name, until);
+        let clouds = Clouds::start_trusting(KEY, Some(&stranger.url), Some(&authority.certificate));
+        for stage in ["asr", "tts"] {
+            let reason = clouds.told(stage, "certificate", "critical");
+            assert!(reason["detail"].as_str().is_some_and(|detail| detail.contains(words)), "{reason:#}");
+            assert!(advice(&reason).contains("clock"), "{reason:#}");
+        }
+        let mut call = clouds.call();
+        converse(&mut call);
+        assert_eq!(stranger.told.load(Ordering::Relaxed), 0, "bytes were sent to {name}");
+    }
+}
+
+#[test]
+fn a_certificate_that_the_machine_trusts_is_good() {
+    let authority = Authority::new();
+    let stranger = authority.vouches_for("localhost", 2099);
+    let clouds = Clouds::start_trusting(KEY, Some(&stranger.url), Some(&authority.certificate));
+    assert_ne!(clouds.engine("asr", 0)["fault"]["kind"], "certificate", "{}", clouds.daemon.logged());
+    assert!(stranger.told.load(Ordering::Relaxed) > 0, "it is told what is wanted");
+}
