@@ -89,7 +89,7 @@ fn ten_thousand_requests_cost_no_memory() {
     daemon.health();
     let before = daemon.resident_kib();
     let mut stream = daemon.health_connection();
-    let mut answers = [0; 64 << 10];
+    let mut answers = vec![0; 64 << 10];
     for _ in 0..10_000 {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is taken");
         let read = stream.read(&mut answers).expect("an answer");
