@@ -33,7 +33,7 @@ impl Delay {
 /// How long each stage takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Delays {
-    /// From the end of an utterance, as the client tells it, to its text.
+    /// From audio, or the request to finish an utterance, to the text that is made of it.
     pub asr: Delay,
     /// From a request to its translation.
     pub mt: Delay,

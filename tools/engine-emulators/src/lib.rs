@@ -25,4 +25,4 @@ pub use delays::{Delay, Delays};
 pub use script::{Fault, Script};
 pub use serve::{Emulator, OpenConnection, World};
 pub use tally::{Counts, Tally};
-pub use voices::{Speech, Voices};
+pub use voices::{Line, Speech, Voices};

@@ -34,10 +34,21 @@ pub enum Voices {
     /// Known texts; speech is a tone. Answers at once, so that delays are exact.
     Scripted {
         /// What is heard, an utterance each.
-        heard: Mutex<VecDeque<String>>,
+        heard: Mutex<VecDeque<Line>>,
         /// Translations; what is not in it is translated into itself.
         translations: HashMap<String, String>,
     },
+}
+
+/// What a scripted recogniser hears of one utterance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// All of it.
+    pub text: String,
+    /// In which language; told to those who ask for several.
+    pub language: Option<String>,
+    /// How long its speaker takes, from the first voice; where that is not known he says two and a half words a second.
+    pub lasts: Option<Duration>,
 }
 
 /// Speech, mono.
@@ -85,7 +96,16 @@ impl Voices {
         heard: impl IntoIterator<Item = &'a str>,
         translations: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let heard = Mutex::new(heard.into_iter().map(str::to_owned).collect());
+        let line = |text: &str| Line { text: text.to_owned(), ..Line::default() };
+        Self::timed(heard.into_iter().map(line), translations)
+    }
+
+    /// The same for recordings whose length is known: each word is heard when it was said.
+    pub fn timed<'a>(
+        heard: impl IntoIterator<Item = Line>,
+        translations: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let heard = Mutex::new(heard.into_iter().collect());
         let pairs = translations.into_iter().map(|(source, target)| (source.to_owned(), target.to_owned()));
         Self::Scripted { heard, translations: pairs.collect() }
     }
@@ -106,17 +126,26 @@ impl Voices {
     pub async fn hear_among(&self, samples: &[i16], languages: &[&str]) -> Result<(String, Option<String>)> {
         match self {
             Self::Device { speech, .. } => hear_on_device(*speech, samples, languages).await,
-            Self::Scripted { heard, .. } => {
-                let text = heard.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                Ok((text.unwrap_or_default(), None))
+            Self::Scripted { .. } => {
+                let line = self.next_line().unwrap_or_default();
+                Ok((line.text, line.language))
             }
         }
+    }
+
+    /// The next scripted utterance.
+    pub(crate) fn next_line(&self) -> Option<Line> {
+        let Self::Scripted { heard, .. } = self else { return None };
+        heard.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     /// A scripted utterance is heard again, before all others: its speaker was cut off.
     pub fn put_back(&self, text: &str) {
         if let Self::Scripted { heard, .. } = self {
-            heard.lock().unwrap_or_else(PoisonError::into_inner).push_front(text.to_owned());
+            heard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_front(Line { text: text.to_owned(), ..Line::default() });
         }
     }
 

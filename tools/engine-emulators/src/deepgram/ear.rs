@@ -6,7 +6,7 @@ use std::ops::Range;
 use earshot::Detector;
 use serde_json::{Value, json};
 
-use crate::{Speech, Voices, World};
+use crate::{Line, Speech, Voices, World};
 
 /// Samples a second of all times here.
 pub(super) const RATE: u64 = 16_000;
@@ -33,6 +33,21 @@ pub(super) struct Window {
     audio: Vec<i16>,
     /// Where they are known beforehand.
     pub(super) words: Option<Vec<String>>,
+    /// Of those words.
+    language: Option<String>,
+}
+
+/// A scripted utterance, as far as it is not final.
+#[derive(Debug)]
+struct Script {
+    words: Vec<String>,
+    language: Option<String>,
+    /// When the first word began, in samples.
+    start: u64,
+    /// Samples a word.
+    pace: u64,
+    /// Whether it goes on over pauses.
+    timed: bool,
 }
 
 /// The words of a window.
@@ -56,8 +71,7 @@ pub(super) struct Ear {
     voice: Option<Range<u64>>,
     /// The end of `audio` is `position`.
     audio: VecDeque<i16>,
-    /// What is said of a scripted utterance and not yet final; its first word began then.
-    script: Option<(Vec<String>, u64)>,
+    script: Option<Script>,
 }
 
 impl Ear {
@@ -108,10 +122,15 @@ impl Ear {
         self.voice = Some(start..self.position);
     }
 
-    /// The utterance that begins is this text.
-    pub(super) fn script(&mut self, text: &str) {
-        let words = text.split_whitespace().map(str::to_owned).collect();
-        self.script = Some((words, self.voice.as_ref().map_or(self.position, |voice| voice.start)));
+    /// The utterance that begins is this.
+    pub(super) fn script(&mut self, line: &Line) {
+        let words: Vec<String> = line.text.split_whitespace().map(str::to_owned).collect();
+        let samples = line.lasts.map(|lasts| (lasts.as_secs_f64() * RATE as f64) as u64);
+        let pace = samples.map_or(WORD, |samples| samples / words.len().max(1) as u64);
+        let start = self.voice.as_ref().map_or(self.position, |voice| voice.start);
+        let timed = line.lasts.is_some();
+        self.script =
+            Some(Script { words, language: line.language.clone(), start, pace: pace.max(1), timed });
     }
 
     /// Whether the text of the utterance is known and not said to its end.
@@ -121,7 +140,7 @@ impl Ear {
 
     /// What of a scripted utterance is not final.
     pub(super) fn unsaid(&self) -> Option<String> {
-        self.script.as_ref().map(|(words, _)| words.join(" "))
+        self.script.as_ref().map(|script| script.words.join(" "))
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -144,8 +163,9 @@ impl Ear {
 
     /// How many scripted words have been said so far.
     pub(super) fn said(&self) -> usize {
-        self.script.as_ref().map_or(0, |(words, start)| {
-            words.len().min((self.position.saturating_sub(*start) / WORD) as usize)
+        self.script.as_ref().map_or(0, |script| {
+            let passed = self.position.saturating_sub(script.start) / script.pace;
+            script.words.len().min(passed as usize)
         })
     }
 
@@ -153,12 +173,13 @@ impl Ear {
     pub(super) fn peek(&self) -> Window {
         let from = self.voice.as_ref().map_or(self.position, |voice| voice.start.saturating_sub(LEAD));
         let skip = self.audio.len().saturating_sub((self.position - from) as usize);
-        let words = self.script.as_ref().map(|(words, _)| words[..self.said()].to_vec());
+        let script = self.script.as_ref();
         Window {
             span: self.window..self.position,
             voice: self.voice.clone(),
             audio: self.audio.range(skip..).copied().collect(),
-            words,
+            words: script.map(|script| script.words[..self.said()].to_vec()),
+            language: script.and_then(|script| script.language.clone()),
         }
     }
 
@@ -167,13 +188,13 @@ impl Ear {
         let said = self.said();
         let mut window = self.peek();
         match &mut self.script {
-            Some((words, start)) if utterance_goes_on => {
-                words.drain(..said);
-                *start += said as u64 * WORD;
+            Some(script) if utterance_goes_on || (script.timed && said < script.words.len()) => {
+                script.words.drain(..said);
+                script.start += said as u64 * script.pace;
             }
             script => {
                 let rest = script.take();
-                window.words = window.words.and(rest.map(|(words, _)| words));
+                window.words = window.words.and(rest.map(|script| script.words));
             }
         }
         self.window = self.position;
@@ -188,7 +209,7 @@ impl Window {
     pub(super) async fn hear(&self, world: &World, languages: &[&str]) -> Heard {
         let Some(voice) = &self.voice else { return Heard::default() };
         let (text, language) = match (&self.words, &world.voices) {
-            (Some(words), _) => (words.join(" "), None),
+            (Some(words), _) => (words.join(" "), self.language.clone()),
             (None, Voices::Scripted { .. }) => return Heard::default(),
             (None, Voices::Device { .. }) => {
                 world.voices.hear_among(&self.audio, languages).await.unwrap_or_else(|error| {
@@ -248,6 +269,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn words_lie_within_their_speech() {
@@ -275,13 +297,32 @@ mod tests {
     fn scripted_words_come_with_time_and_survive_a_cut() {
         let mut ear = Ear::new(8_000);
         ear.voice = Some(0..RATE);
-        ear.script("one two three four");
-        ear.script.as_mut().unwrap().1 = 0;
+        ear.script(&Line { text: "one two three four".into(), ..Line::default() });
+        ear.script.as_mut().unwrap().start = 0;
         ear.position = WORD * 2;
         assert_eq!(ear.peek().words.unwrap(), ["one", "two"]);
         assert_eq!(ear.take(true).words.unwrap(), ["one", "two"]);
         ear.position = WORD * 3;
         assert_eq!(ear.said(), 1);
+        assert_eq!(ear.take(false).words.unwrap(), ["three", "four"]);
+        assert!(!ear.is_scripted());
+    }
+
+    #[test]
+    fn a_recording_s_words_come_as_fast_as_they_are_said_over_pauses_too() {
+        let mut ear = Ear::new(16_000);
+        let line = Line {
+            text: "one two three four".into(),
+            lasts: Some(Duration::from_secs(2)),
+            ..Line::default()
+        };
+        ear.script(&line);
+        ear.position = RATE / 2 - 1;
+        assert_eq!(ear.said(), 0);
+        ear.position = RATE;
+        assert_eq!(ear.take(false).words.unwrap(), ["one", "two"]);
+        assert!(ear.is_scripted(), "its speaker has paused");
+        ear.position = RATE * 2;
         assert_eq!(ear.take(false).words.unwrap(), ["three", "four"]);
         assert!(!ear.is_scripted());
     }

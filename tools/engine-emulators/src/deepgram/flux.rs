@@ -62,7 +62,7 @@ async fn serve(socket: WebSocket, world: Arc<World>, wishes: Wishes, fault: Opti
             Event::Idle => session.end(1011, IDLE),
             Event::Text(text) => session.text(&text),
             Event::Audio(bytes) => {
-                session.binary(&bytes).await;
+                session.binary(&bytes);
                 let broken = line.breaks(session.intake.audio());
                 if broken.is_some() {
                     break broken;
@@ -134,17 +134,17 @@ impl Session {
         }
     }
 
-    async fn binary(&mut self, bytes: &[u8]) {
+    fn binary(&mut self, bytes: &[u8]) {
         if bytes.is_empty() || !self.intake.takes(bytes) {
             return self.end(1008, NO_AUDIO);
         }
         for piece in bytes.chunks(self.intake.piece) {
-            self.hear(piece).await;
+            self.hear(piece);
         }
     }
 
-    async fn hear(&mut self, piece: &[u8]) {
-        self.intake.hear(piece).await;
+    fn hear(&mut self, piece: &[u8]) {
+        self.intake.hear(piece);
         let silence = self.intake.ear.silence().unwrap_or(0);
         if self.threshold < 1.0 && self.sure() >= self.threshold {
             self.end_turn("model");
@@ -164,7 +164,8 @@ impl Session {
     fn update(&mut self) {
         self.updated = self.intake.ear.position();
         let eager = self.eager.is_some_and(|eager| self.sure() >= eager);
-        self.job(Job::Update { window: self.intake.ear.peek(), sure: self.sure(), eager });
+        let due = Instant::now() + self.intake.world.draw(self.intake.world.delays.asr);
+        self.job(Job::Update { window: self.intake.ear.peek(), due, sure: self.sure(), eager });
     }
 
     fn end_turn(&mut self, trigger: &'static str) {

@@ -76,12 +76,10 @@ impl Intake {
     }
 
     /// Hears a piece. True where speech begins in it.
-    pub(super) async fn hear(&mut self, piece: &[u8]) -> bool {
+    pub(super) fn hear(&mut self, piece: &[u8]) -> bool {
         let begins = self.ear.push(piece);
         if begins && !self.ear.is_scripted() && matches!(self.world.voices, Voices::Scripted { .. }) {
-            // Scripted texts are there at once.
-            let text = self.world.voices.hear(&[], None).await.unwrap_or_default();
-            self.ear.script(&text);
+            self.ear.script(&self.world.voices.next_line().unwrap_or_default());
         }
         begins
     }

@@ -81,7 +81,7 @@ async fn serve(socket: WebSocket, world: Arc<World>, wishes: Wishes, fault: Opti
             Event::Idle => session.end(1011, IDLE),
             Event::Text(text) => session.text(&text),
             Event::Audio(bytes) => {
-                session.binary(&bytes).await;
+                session.binary(&bytes);
                 let broken = line.breaks(session.intake.audio());
                 if broken.is_some() {
                     break broken;
@@ -172,7 +172,7 @@ impl Session {
         self.end(1000, "");
     }
 
-    async fn binary(&mut self, bytes: &[u8]) {
+    fn binary(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             self.intake.world.tally.violation("an empty message, which ends the stream");
             return self.close();
@@ -181,12 +181,12 @@ impl Session {
             return self.end(1008, NO_AUDIO);
         }
         for piece in bytes.chunks(self.intake.piece) {
-            self.hear(piece).await;
+            self.hear(piece);
         }
     }
 
-    async fn hear(&mut self, piece: &[u8]) {
-        if self.intake.hear(piece).await {
+    fn hear(&mut self, piece: &[u8]) {
+        if self.intake.hear(piece) {
             self.speech_begins();
         }
         if let Some(voice) = self.intake.ear.voice() {
@@ -217,7 +217,8 @@ impl Session {
             Some(voice) => (self.intake.ear.position() - voice.start) / HEAR_EVERY,
         };
         if self.interims && made_of > self.guessed {
-            self.job(Job::Interim(self.intake.ear.peek()));
+            let due = Instant::now() + self.intake.world.draw(self.intake.world.delays.asr);
+            self.job(Job::Interim { window: self.intake.ear.peek(), due });
         }
         self.guessed = made_of;
     }

@@ -17,6 +17,7 @@ pub(super) enum Job {
     /// How sure it is that the turn is over, and whether that is to be told before it is certain.
     Update {
         window: Window,
+        due: Instant,
         sure: f64,
         eager: bool,
     },
@@ -78,7 +79,7 @@ impl Teller {
         self.mouth.say(Instant::now(), Say::Json(connected));
         while let Some(job) = jobs.recv().await {
             match job {
-                Job::Update { window, sure, eager } => self.update(&window, sure, eager).await,
+                Job::Update { window, due, sure, eager } => self.update(&window, due, sure, eager).await,
                 Job::End { window, due, trigger } => self.end(&window, due, trigger).await,
                 Job::Error(mut error) => {
                     self.number(&mut error);
@@ -89,7 +90,7 @@ impl Teller {
         }
     }
 
-    async fn update(&mut self, window: &Window, sure: f64, eager: bool) {
+    async fn update(&mut self, window: &Window, due: Instant, sure: f64, eager: bool) {
         let scripted = matches!(self.world.voices, Voices::Scripted { .. });
         if window.voice.is_some() && (scripted || window.span.end >= self.heard_until + HEAR_EVERY) {
             self.heard = self.hear(window).await;
@@ -112,7 +113,7 @@ impl Teller {
             _ => "Update",
         };
         let info = self.info(event, window, sure);
-        self.mouth.say(Instant::now(), Say::Json(info));
+        self.mouth.say(due, Say::Json(info));
     }
 
     async fn end(&mut self, window: &Window, due: Instant, trigger: &str) {

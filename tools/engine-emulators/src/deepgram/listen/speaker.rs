@@ -17,7 +17,7 @@ const MULTI: [&str; 6] = ["en", "es", "fr", "de", "it", "pt"];
 
 /// What is answered, in this order.
 pub(super) enum Job {
-    Interim(Window),
+    Interim { window: Window, due: Instant },
     Final { window: Window, due: Instant, speech_final: bool, from_finalize: bool },
     Say(Say),
 }
@@ -44,10 +44,10 @@ impl Speaker {
         while let Some(job) = next.take() {
             match job {
                 Job::Say(say) => self.mouth.say(Instant::now(), say),
-                Job::Interim(window) => tokio::select! {
+                Job::Interim { window, due } => tokio::select! {
                     biased;
                     heard = self.hear(&window) => {
-                        self.mouth.say(Instant::now(), Say::Json(self.results(&window, &heard, [false; 3])));
+                        self.mouth.say(due, Say::Json(self.results(&window, &heard, [false; 3])));
                     }
                     // Something newer is to be told: this comes too late.
                     newer = jobs.recv() => {
