@@ -2,6 +2,7 @@
 
 ADDRESS KEY translate TEXT...             the first text alone, then all as a batch, and what was used
 ADDRESS KEY glossary FROM TO TEXT         a glossary of one term, and a text with it
+ADDRESS KEY glossaries FROM TO TEXT       one of two directions is made, listed, read, used, deleted, looked for
 ADDRESS KEY unknown_glossary              the exception of a glossary that is not there
 ADDRESS KEY fail                          the exception of a translation that is not tried again
 """
@@ -10,6 +11,7 @@ import json
 import sys
 
 import deepl
+from deepl.api_data import MultilingualGlossaryDictionaryEntries
 
 
 def translate(client, first, *others):
@@ -41,6 +43,30 @@ def glossary(client, source, target, text):
     return {"ready": made.ready, "entries": made.entry_count, "text": result.text}
 
 
+def glossaries(client, source, target, text):
+    pairs = (("EN", "ES", {source: target}), ("ES", "EN", {target: source, "x": "y"}))
+    dictionaries = [MultilingualGlossaryDictionaryEntries(*pair) for pair in pairs]
+    made = client.create_multilingual_glossary("two ways", dictionaries)
+    listed = client.list_multilingual_glossaries()
+    read = client.get_multilingual_glossary(made.glossary_id)
+    entries = client.get_multilingual_glossary_entries(made.glossary_id, "EN", "ES")
+    result = client.translate_text(text, source_lang="EN", target_lang="ES", glossary=made)
+    client.delete_multilingual_glossary(made)
+    try:
+        client.get_multilingual_glossary(made.glossary_id)
+        gone = None
+    except deepl.DeepLException as exception:
+        gone = type(exception).__name__
+    return {
+        "listed": [one.glossary_id for one in listed] == [made.glossary_id],
+        "name": read.name,
+        "dictionaries": [[one.source_lang, one.target_lang, one.entry_count] for one in read.dictionaries],
+        "entries": entries.dictionaries[0].entries,
+        "text": result.text,
+        "gone": gone,
+    }
+
+
 def unknown_glossary(client):
     number = "def3a26b-3e84-45b3-84ae-ffffffffffff"
     return fail(client, source_lang="EN", glossary=number)
@@ -57,7 +83,7 @@ def fail(client, **options):
 
 def main(address, key, verb, *arguments):
     client = deepl.DeepLClient(key, server_url=f"http://{address}")
-    verbs = {function.__name__: function for function in (translate, glossary, unknown_glossary, fail)}
+    verbs = {function.__name__: function for function in (translate, glossary, glossaries, unknown_glossary, fail)}
     print(json.dumps(verbs[verb](client, *arguments)))
 
 

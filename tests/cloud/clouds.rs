@@ -9,6 +9,7 @@ use dragoman_tests::daemon::Daemon;
 use dragoman_tests::interpreted::Call;
 use engine_emulators::{Counts, Delays, Emulator, Voices, World, deepgram, deepl};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub(crate) const KEY: &str = "test-key-1";
@@ -29,6 +30,7 @@ pub(crate) struct Clouds {
     pub(crate) first: Cloud,
     pub(crate) spare: Cloud,
     pub(crate) daemon: Daemon,
+    _keys: TempDir,
     _runtime: Runtime,
 }
 
@@ -90,11 +92,20 @@ impl Clouds {
 
     /// The daemon brings this key to the first cloud, and looks for its Deepgram elsewhere.
     pub(crate) fn start_with(key: &str, elsewhere: Option<&str>) -> Self {
-        Self::start_trusting(key, elsewhere, None)
+        Self::start_all(key, elsewhere, None, "")
     }
 
     /// The same, on a machine that trusts these certificates alone.
     pub(crate) fn start_trusting(key: &str, elsewhere: Option<&str>, trusted: Option<&str>) -> Self {
+        Self::start_all(key, elsewhere, trusted, "")
+    }
+
+    /// All is well, and the configuration has these tables, too.
+    pub(crate) fn start_and(tables: &str) -> Self {
+        Self::start_all(KEY, None, None, tables)
+    }
+
+    fn start_all(key: &str, elsewhere: Option<&str>, trusted: Option<&str>, more: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (first, spare) =
             runtime.block_on(async { (Cloud::start("first").await, Cloud::start("spare").await) });
@@ -111,11 +122,11 @@ impl Clouds {
         let tables = format!(
             "[engines]\nasr = [\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
              tts = [\"first-tts\", \"spare-tts\"]\n{}\
-             [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n",
+             [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n{more}",
             tables.concat()
         );
         let daemon = Daemon::start_trusting(&tables, trusted);
-        let clouds = Self { first, spare, daemon, _runtime: runtime };
+        let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
         clouds.wait_until("every engine was tried", |status| {
             let stages = status["engines"].as_object().expect("stages");
             stages

@@ -3,6 +3,7 @@
 mod clouds;
 mod credentials;
 mod failing;
+mod glossary;
 mod reasons;
 mod remembering;
 mod serving;

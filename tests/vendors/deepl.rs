@@ -40,6 +40,19 @@ async fn a_glossary_puts_its_terms_into_the_translation() {
 }
 
 #[tokio::test]
+async fn a_glossary_of_two_directions_is_made_listed_read_used_and_deleted() {
+    let emulator = emulator().await;
+    let answer = run(&emulator, &["glossaries", "ray", "rayo", "The ray arrives."]).await;
+    let wanted = json!({
+        "listed": true, "name": "two ways", "dictionaries": [["EN", "ES", 1], ["ES", "EN", 2]],
+        "entries": "ray\trayo", "text": "Llega el rayo.", "gone": "GlossaryNotFoundException",
+    });
+    assert_eq!(answer, wanted);
+    // What was looked for in vain.
+    assert_eq!(emulator.world.tally.read().violations, ["404: Glossary not found"]);
+}
+
+#[tokio::test]
 async fn refusals_are_the_client_s_own_exceptions() {
     let emulator = emulator().await;
     let cases = [

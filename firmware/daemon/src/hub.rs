@@ -179,6 +179,7 @@ impl Hub {
             "uptime_s": self.uptime().as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
             "engines": report::engines(&self.outside.report()),
+            "glossary": self.outside.glossary_report(),
             "health": self.health_at.get().map(ToString::to_string),
             "translation_cache": self.outside.translations.report(),
             "legs": legs,

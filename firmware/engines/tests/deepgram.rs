@@ -74,6 +74,26 @@ fn listen_asks_for_what_the_session_needs_and_keeps_nothing() {
 }
 
 #[test]
+fn words_to_be_expected_are_told_to_models_that_take_them() {
+    let url = |model: &str| {
+        let keyterms = vec!["ring main".to_owned(), "Ærø".to_owned()];
+        let options =
+            listen::Options { model: model.into(), keyterms, ..listen::Options::new(vec!["en".into()]) };
+        listen::Stream::new(options, Duration::ZERO).handshake("wss://h", "k").url
+    };
+    assert!(
+        url("nova-3-medical").ends_with("&keyterm=ring%20main&keyterm=%C3%86r%C3%B8"),
+        "{}",
+        url("nova-3")
+    );
+    assert!(!url("nova-2").contains("keyterm"));
+    let options =
+        flux::Options { keyterms: vec!["ring main".into()], ..flux::Options::new(vec!["en".into()]) };
+    let url = flux::Stream::new(options, Duration::ZERO).handshake("wss://h", "k").url;
+    assert!(url.ends_with("&keyterm=ring%20main"), "{url}");
+}
+
+#[test]
 fn times_lie_on_the_leg_s_axis() {
     let mut stream = heard_so_far(MS(7_000), 3);
     let interim = stream.receive(&results(0.0, 1.0, "the ten", &json!({"is_final": false}))).unwrap();

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use engines::Failure;
 use engines::asr::{Heard, deepgram_flux, deepgram_listen};
+use engines::mt::deepl::glossary;
 use engines::mt::{deepl, libretranslate};
 use engines::tts::{deepgram_aura, elevenlabs, openai_speech, xtts};
 
@@ -21,7 +22,21 @@ pub(crate) fn deepl(input: &[u8]) -> bool {
     let Some((status, retry_after, body)) = http(input) else { return false };
     let results = [1, 2].map(|texts| deepl::read_answer(status, retry_after, body, texts));
     results.iter().filter_map(|result| result.as_ref().err()).for_each(check);
-    results.iter().any(Result::is_ok) || status != 200
+    results.iter().any(Result::is_ok) || glossaries(status, retry_after, body) || status != 200
+}
+
+fn glossaries(status: u16, retry_after: Option<&str>, body: &[u8]) -> bool {
+    let listed = glossary::read_list(status, retry_after, body);
+    let created = glossary::read_created(201, retry_after, body);
+    let deleted = glossary::read_deleted(status, retry_after, body);
+    let terms = glossary::Dictionary { source: "en", target: "es", terms: &[("box", "caja")] };
+    if let (Ok(listed), Ok(wanted)) = (&listed, glossary::Glossary::new("b", &[terms])) {
+        let plan = wanted.plan(listed);
+        assert!(plan.present.is_none_or(|id| !plan.stale.contains(&id)), "the wanted one is not stale");
+    }
+    let failures = [listed.as_ref().err(), created.as_ref().err(), deleted.as_ref().err()];
+    failures.into_iter().flatten().for_each(check);
+    listed.is_ok() || created.is_ok()
 }
 
 pub(crate) fn openai_speech(input: &[u8]) -> bool {

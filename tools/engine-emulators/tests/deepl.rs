@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use engine_emulators::{Delay, Delays, Emulator, Fault, Voices, World, deepl};
 use engines::FailureKind;
+use engines::mt::deepl::glossary::{self, Dictionary, Glossary};
 use engines::mt::deepl::{ANSWER_AT_MOST, Translate, read_answer, request};
 use over_http::{client, send};
 use reqwest::{Client, Response};
@@ -128,6 +129,72 @@ async fn wrong_requests_are_refused_in_the_vendor_s_words() {
         assert!(answered == *status && text.contains(words), "{words}: {answered} {text}");
     }
     assert_eq!(emulator.world.tally.read().violations.len(), cases.len());
+}
+
+const TERMS: Dictionary<'_> = Dictionary { source: "en", target: "es", terms: &[("Hello", "Bye")] };
+
+async fn listed(emulator: &Emulator, client: &Client) -> Vec<glossary::Listed> {
+    let (status, _, body) = read(send(client, glossary::list(Some(&base(emulator)), "k")).await).await;
+    glossary::read_list(status, None, &body).expect("a list")
+}
+
+async fn made(emulator: &Emulator, client: &Client, wanted: &Glossary) -> String {
+    let (status, _, body) = read(send(client, wanted.create(Some(&base(emulator)), "k")).await).await;
+    glossary::read_created(status, None, &body).expect("it is made")
+}
+
+#[tokio::test]
+async fn a_glossary_is_made_found_used_and_deleted() {
+    let (emulator, client) = (emulator().await, client());
+    let reversed = Dictionary { source: "es", target: "en", terms: &[("Bye", "Hello")] };
+    let older = Glossary::new("box", &[TERMS, reversed]).unwrap();
+    let wanted = Glossary::new("box", &[TERMS]).unwrap();
+    let stale = made(&emulator, &client, &older).await;
+    let id = made(&emulator, &client, &wanted).await;
+    let plan = wanted.plan(&listed(&emulator, &client).await);
+    assert_eq!(plan, glossary::Plan { present: Some(id.clone()), stale: vec![stale.clone()] });
+
+    for _ in 0..2 {
+        let answer = send(&client, glossary::delete(Some(&base(&emulator)), "k", &stale)).await;
+        assert_eq!(glossary::read_deleted(answer.status().as_u16(), None, b""), Ok(()));
+    }
+    assert_eq!(listed(&emulator, &client).await.len(), 1);
+
+    let ask = Translate { texts: &["Hello."], glossary: Some(&id), ..HELLO };
+    let (status, _, body) =
+        read(send(&client, request(Some(&base(&emulator)), "k", &ask).unwrap()).await).await;
+    assert_eq!(read_answer(status, None, &body, 1).unwrap()[0].text, "Adiós.");
+    let ask = Translate { target: "de", ..ask };
+    let answer = send(&client, request(Some(&base(&emulator)), "k", &ask).unwrap()).await;
+    assert_eq!(answer.status(), 400, "there is no such dictionary");
+}
+
+#[tokio::test]
+async fn glossaries_that_the_vendor_refuses_are_refused() {
+    let emulator = emulator().await;
+    let with = |entries: &str| {
+        json!({"name": "n", "dictionaries": [
+            {"source_lang": "en", "target_lang": "es", "entries": entries, "entries_format": "tsv"}]})
+    };
+    let pair = json!({"source_lang": "en", "target_lang": "en", "entries": "a\tb", "entries_format": "tsv"});
+    let cases = [
+        (json!({"name": "", "dictionaries": []}), "argument: name"),
+        (json!({"name": "n", "dictionaries": []}), "dictionaries must be provided"),
+        (json!({"name": "n", "dictionaries": [pair]}), "language pair"),
+        (with("a b"), "misses tab"),
+        (with("a\tb\na\tc"), "index 1 (starting at position 4) duplicates key with the index 0"),
+        (with("a\t b"), "whitespace"),
+        (with("a\tb\tc"), "control characters"),
+        (with(&format!("a\t{}", "x".repeat(1_025))), "too long"),
+    ];
+    for (body, words) in &cases {
+        let request =
+            client().post(format!("{}/v3/glossaries", base(&emulator))).header("User-Agent", "test");
+        let answer = request.header("Authorization", "DeepL-Auth-Key k").json(body).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{words}");
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(words), "{words}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -27,7 +27,11 @@ pub(super) fn client(tls: &rustls::ClientConfig) -> Result<reqwest::Client, Fail
 
 /// Asks; the answer's body is not read yet.
 pub(super) async fn send(client: &reqwest::Client, request: Request) -> Result<reqwest::Response, Failure> {
-    let method = if request.method == "GET" { reqwest::Method::GET } else { reqwest::Method::POST };
+    let method = match request.method {
+        "GET" => reqwest::Method::GET,
+        "DELETE" => reqwest::Method::DELETE,
+        _ => reqwest::Method::POST,
+    };
     let mut builder = client.request(method, &request.url);
     for (name, value) in &request.headers {
         let mut value = HeaderValue::from_str(value)

@@ -19,6 +19,7 @@ use audio_path::SegmentId;
 use engines::{Failure, FailureKind};
 use futures_util::future::join_all;
 use rustls::ClientConfig;
+use serde_json::Value;
 use session::{Language, UtteranceId};
 use tokio::time::{sleep, timeout};
 
@@ -47,6 +48,7 @@ pub struct Transport {
     http: reqwest::Client,
     tls: Arc<ClientConfig>,
     studios: Arc<tts::xtts::Studios>,
+    glossaries: Arc<mt::Glossaries>,
 }
 
 /// All engines that the configuration names, as all legs share them.
@@ -94,8 +96,14 @@ impl Outside {
     /// Where the TLS or HTTP library cannot be set up.
     pub fn new(engines: &Engines) -> Result<Self, Failure> {
         let tls = tls::config()?;
+        mt::Glossaries::announce(engines);
         Ok(Self {
-            transport: Transport { http: http::client(&tls)?, tls, studios: Arc::default() },
+            transport: Transport {
+                http: http::client(&tls)?,
+                tls,
+                studios: Arc::default(),
+                glossaries: Arc::default(),
+            },
             asr: Stage::new("asr", &engines.asr, |asr| look_every(asr.is_near())),
             mt: Stage::new("mt", &engines.mt, |mt| look_every(mt.is_near())),
             tts: Stage::new("tts", &engines.tts, |tts| look_every(tts.is_near())),
@@ -117,6 +125,11 @@ impl Outside {
             self.translations.forget_old(now());
             sleep(PROBE_EVERY).await;
         }
+    }
+
+    /// How it is with the glossary, for the status.
+    pub fn glossary_report(&self) -> Value {
+        self.transport.glossaries.report()
     }
 
     /// How each engine does, stage by stage, best first.

@@ -1,9 +1,10 @@
 //! The engines that the configuration names, and the chains they stand in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use session::Language;
@@ -11,6 +12,7 @@ use toml::Spanned;
 
 use super::Fault;
 use super::file::{DeviceTable, EngineTable, EnginesTable, KindOfEngine};
+use super::glossary::Terms;
 use crate::endpoint::Endpoint;
 
 /// The engines on the device, in chains and in reports.
@@ -27,6 +29,8 @@ pub struct Engines {
     pub mt: Vec<Engine<Mt>>,
     /// Speech synthesis.
     pub tts: Vec<Engine<Tts>>,
+    /// Terms that are to be translated in one way.
+    pub glossary: Arc<[Terms]>,
 }
 
 /// An engine of a chain.
@@ -69,6 +73,8 @@ pub enum Tts {
 /// A service that is asked over HTTP or a WebSocket.
 #[derive(Clone, Debug)]
 pub struct Service {
+    /// As the configuration calls it.
+    pub name: String,
     /// Base URL, without a slash at its end.
     pub url: String,
     /// Never shown.
@@ -79,6 +85,8 @@ pub struct Service {
     pub model: Option<String>,
     /// The provider's name of the voice for each language.
     pub voices: BTreeMap<String, String>,
+    /// Terms that are to be translated in one way.
+    pub glossary: Arc<[Terms]>,
 }
 
 impl Asr {
@@ -119,6 +127,18 @@ impl Service {
         self.key.is_none()
     }
 
+    /// The terms of one direction.
+    pub fn terms(&self, source: Language, target: Language) -> Option<&Terms> {
+        self.glossary.iter().find(|terms| (terms.source, terms.target) == (source, target))
+    }
+
+    /// The words that a recogniser of `languages` is to expect, in no language twice.
+    pub fn expected_words(&self, languages: &[Language]) -> impl Iterator<Item = &str> {
+        let spoken = self.glossary.iter().filter(|terms| languages.contains(&terms.source));
+        let words: BTreeSet<&str> = spoken.flat_map(|terms| terms.terms.keys()).map(String::as_str).collect();
+        words.into_iter()
+    }
+
     /// The voice for `language`, or the provider's usual one.
     pub fn voice(&self, language: Language) -> Option<&str> {
         self.voices.get(language.code()).map(String::as_str)
@@ -130,7 +150,9 @@ impl Engines {
         device: DeviceTable,
         chains: EnginesTable,
         named: BTreeMap<String, Spanned<EngineTable>>,
+        glossary: Vec<Terms>,
     ) -> Result<Self, Fault> {
+        let glossary: Arc<[Terms]> = glossary.into();
         let speech = match device.speech {
             Some(url) => endpoint("device.speech", &url)?,
             None => Endpoint::Tcp("127.0.0.1".into(), 10_300),
@@ -145,15 +167,23 @@ impl Engines {
                 let message = format!("engine.{DEVICE}: that name is taken; its addresses stand in [device]");
                 return Err((Some(table.span()), message));
             }
-            let provider = provider(&name, table)?;
+            let provider = provider(&name, table, &glossary)?;
             all.0.insert(name, provider);
         }
-        let on_device =
-            Service { url: translation, key: None, key_place: None, model: None, voices: BTreeMap::new() };
+        let on_device = Service {
+            name: DEVICE.into(),
+            url: translation,
+            key: None,
+            key_place: None,
+            model: None,
+            voices: BTreeMap::new(),
+            glossary: Arc::clone(&glossary),
+        };
         Ok(Self {
             asr: all.chain("asr", chains.asr, Asr::Wyoming(speech.clone()), Provider::asr)?,
             mt: all.chain("mt", chains.mt, Mt::LibreTranslate(on_device), Provider::mt)?,
             tts: all.chain("tts", chains.tts, Tts::Wyoming(speech), Provider::tts)?,
+            glossary,
         })
     }
 }
@@ -239,13 +269,13 @@ impl Named {
     }
 }
 
-fn provider(name: &str, table: Spanned<EngineTable>) -> Result<Provider, Fault> {
+fn provider(name: &str, table: Spanned<EngineTable>, glossary: &Arc<[Terms]>) -> Result<Provider, Fault> {
     let span = table.span();
     let table = table.into_inner();
     let kind = table.kind;
     let place = match kind {
         KindOfEngine::Wyoming => Place::Wyoming(wyoming(name, span, &table)?),
-        _ => Place::Service(service(name, span, table)?),
+        _ => Place::Service(Service { glossary: Arc::clone(glossary), ..service(name, span, table)? }),
     };
     Ok(Provider { kind, place })
 }
@@ -298,7 +328,15 @@ fn service(name: &str, span: Range<usize>, table: EngineTable) -> Result<Service
         }
     }
     let key_place = key_place(&table);
-    Ok(Service { url, key, key_place, model: table.model, voices: table.voices })
+    Ok(Service {
+        name: name.to_owned(),
+        url,
+        key,
+        key_place,
+        model: table.model,
+        voices: table.voices,
+        glossary: Arc::default(),
+    })
 }
 
 fn key_place(table: &EngineTable) -> Option<String> {

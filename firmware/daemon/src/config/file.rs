@@ -20,6 +20,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) engine: BTreeMap<String, Spanned<EngineTable>>,
     #[serde(default)]
+    pub(super) glossary: Vec<Spanned<GlossaryTable>>,
+    #[serde(default)]
     pub(super) health: HealthTable,
     #[serde(default)]
     pub(super) media: MediaTable,
@@ -79,6 +81,14 @@ pub(super) enum KindOfEngine {
     Xtts,
     Elevenlabs,
     OpenaiSpeech,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GlossaryTable {
+    pub(super) source: String,
+    pub(super) target: String,
+    pub(super) terms: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]

@@ -2,6 +2,7 @@
 
 mod engines;
 mod file;
+mod glossary;
 mod health;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use toml::Spanned;
 use crate::media::MediaConfig;
 pub use engines::{Asr, Engine, Engines, Mt, Service, Tts};
 use file::{File, KindName, MannerName, RoomTable};
+pub use glossary::Terms;
 pub use health::Health;
 
 /// What `dragomand` is to do, checked.
@@ -103,7 +105,7 @@ type Fault = (Option<Range<usize>>, String);
 
 fn parse(text: &str) -> Result<Config, Fault> {
     let file = tables(text)?;
-    let engines = Engines::read(file.device, file.engines, file.engine)?;
+    let engines = Engines::read(file.device, file.engines, file.engine, glossary::glossary(file.glossary)?)?;
     let media = MediaConfig { priority: priority(file.media.priority)?, cpu: file.media.cpu };
     Ok(Config {
         pipes: file.pipes.directory,

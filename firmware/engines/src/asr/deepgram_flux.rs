@@ -24,6 +24,8 @@ const MAY_BE_A_WORD: Duration = Duration::from_secs(1);
 pub struct Options {
     /// ISO 639-1. English alone has a model of its own.
     pub languages: Vec<String>,
+    /// Words to be expected, no more than [`keyterms`](super::keyterms) admits.
+    pub keyterms: Vec<String>,
     /// Whether the vendor is told to keep nothing of the audio.
     pub mip_opt_out: bool,
 }
@@ -31,7 +33,7 @@ pub struct Options {
 impl Options {
     /// Nothing is kept.
     pub fn new(languages: Vec<String>) -> Self {
-        Self { languages, mip_opt_out: true }
+        Self { languages, keyterms: Vec::new(), mip_opt_out: true }
     }
 }
 
@@ -105,6 +107,7 @@ impl Stream {
         if !english {
             query.extend(self.options.languages.iter().map(|language| ("language_hint", language.as_str())));
         }
+        query.extend(self.options.keyterms.iter().map(|term| ("keyterm", term.as_str())));
         deepgram::handshake(base, "/v2/listen", key, &query)
     }
 

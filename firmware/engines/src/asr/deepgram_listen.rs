@@ -14,6 +14,8 @@ use crate::{Failure, FailureKind};
 pub const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(4);
 /// Finals meet within this, or they overlap: the vendor rounds.
 const SEAM: Duration = Duration::from_millis(10);
+/// Older models refuse a connection with a `keyterm`.
+const KEYTERM_MODELS: &str = "nova-3";
 /// The first message must be audio, or the vendor hangs up for all the messages that keep it alive: one frame.
 const FIRST_SILENCE: usize = 320;
 
@@ -24,6 +26,8 @@ pub struct Options {
     pub model: String,
     /// ISO 639-1 or BCP 47. One, or several that are told apart word by word.
     pub languages: Vec<String>,
+    /// Words to be expected, no more than [`keyterms`](super::keyterms) admits; Nova 3 only.
+    pub keyterms: Vec<String>,
     /// Whether the vendor is told to keep nothing of the audio.
     pub mip_opt_out: bool,
 }
@@ -31,7 +35,7 @@ pub struct Options {
 impl Options {
     /// Nova 3, and nothing is kept.
     pub fn new(languages: Vec<String>) -> Self {
-        Self { model: "nova-3".into(), languages, mip_opt_out: true }
+        Self { model: "nova-3".into(), languages, keyterms: Vec::new(), mip_opt_out: true }
     }
 }
 
@@ -112,7 +116,7 @@ impl Stream {
             [one] => one,
             _ => "multi",
         };
-        let query = [
+        let mut query = vec![
             ("model", self.options.model.as_str()),
             ("language", language),
             ("encoding", "linear16"),
@@ -125,6 +129,9 @@ impl Stream {
             ("smart_format", "true"),
             ("mip_opt_out", if self.options.mip_opt_out { "true" } else { "false" }),
         ];
+        if self.options.model.starts_with(KEYTERM_MODELS) {
+            query.extend(self.options.keyterms.iter().map(|term| ("keyterm", term.as_str())));
+        }
         deepgram::handshake(base, "/v1/listen", key, &query)
     }
 

@@ -7,8 +7,11 @@
 mod axis;
 pub mod deepgram_flux;
 pub mod deepgram_listen;
+mod keyterms;
 
 use std::time::Duration;
+
+pub use keyterms::keyterms;
 
 /// A word, and when it was said.
 #[derive(Clone, Debug, PartialEq)]

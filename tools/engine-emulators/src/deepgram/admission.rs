@@ -8,6 +8,8 @@ use serde_json::json;
 use super::uuid;
 use crate::{Fault, World};
 
+const KEYTERM_TOKENS_AT_MOST: usize = 500;
+
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
@@ -107,6 +109,23 @@ fn check(wishes: &Wishes, known: &[(&str, Kind)]) -> Result<(), String> {
             return Err(format!("missing field `{required}`"));
         }
     }
+    check_keyterms(wishes)
+}
+
+/// How the vendor cuts words into tokens is not told; a token for four letters is what most models come to.
+fn check_keyterms(wishes: &Wishes) -> Result<(), String> {
+    let tokens = |term: &str| term.split_whitespace().map(|word| word.len().div_ceil(4)).sum::<usize>();
+    let tokens: usize = wishes.all("keyterm").map(tokens).sum();
+    let model = wishes.get("model").unwrap_or_default();
+    if tokens > KEYTERM_TOKENS_AT_MOST {
+        let most = KEYTERM_TOKENS_AT_MOST;
+        return Err(format!(
+            "Keyterm limit exceeded. The maximum number of tokens across all keyterms is {most}."
+        ));
+    }
+    if tokens > 0 && !["nova-3", "flux"].iter().any(|known| model.starts_with(known)) {
+        return Err(format!("Keyterms are not supported by `{model}`"));
+    }
     Ok(())
 }
 
@@ -153,6 +172,7 @@ mod tests {
             ("encoding", Kind::One(&["linear16"])),
             ("sample_rate", Kind::Number(8_000.0, 48_000.0)),
             ("endpointing", Kind::Pause),
+            ("keyterm", Kind::Text),
         ];
         let check = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
@@ -164,6 +184,13 @@ mod tests {
             assert!(check(&[&format[..], &[more]].concat()).is_err(), "{more:?}");
         }
         assert!(check(&format[..2]).is_err());
+        let with = |model, terms: usize| {
+            let mut pairs = vec![("model", model), format[1], format[2]];
+            pairs.extend(std::iter::repeat_n(("keyterm", "ring main"), terms));
+            check(&pairs)
+        };
+        assert!(with("nova-3", 250).is_ok() && with("nova-2", 0).is_ok());
+        assert!(with("nova-3", 251).is_err() && with("nova-2", 1).is_err());
         assert!(check(&[&format[..], &[("endpointing", "false")]].concat()).is_ok());
     }
 }

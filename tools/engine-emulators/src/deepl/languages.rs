@@ -56,6 +56,11 @@ pub(super) fn target(code: &str) -> Option<bool> {
     known.find(|(known, _)| *known == code).map(|(_, formality)| *formality)
 }
 
+/// Whether there can be a glossary from or to `code`, as our engines spell it.
+pub(super) fn has_glossaries(code: &str) -> bool {
+    code == code.to_ascii_lowercase() && is_source(&code.to_ascii_uppercase())
+}
+
 /// A code as our engines spell it.
 pub(super) fn plain(code: &str) -> String {
     code.split('-').next().unwrap_or_default().to_ascii_lowercase()

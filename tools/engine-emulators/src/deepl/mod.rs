@@ -1,4 +1,5 @@
-//! `DeepL`: `POST /v2/translate` and `/v2/glossaries`, `GET /v2/usage`. Takes JSON only; the vendor also takes forms.
+//! `DeepL`: `POST /v2/translate`, `GET /v2/usage`, and glossaries as far as they are made, listed, read and deleted
+//! (`/v3/glossaries`, and `POST /v2/glossaries`). Takes JSON only; the vendor also takes forms.
 
 mod glossary;
 mod languages;
@@ -9,12 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
@@ -24,6 +26,7 @@ use crate::http::{Connection, Connections, Looks, meet};
 use crate::{Emulator, World};
 
 const BODY_AT_MOST: usize = 128 << 10;
+const GLOSSARY_AT_MOST: usize = 11 << 20;
 const CHARACTERS_AT_MOST: usize = 500_000;
 const LOOKS: Looks = Looks {
     content_type: "application/json",
@@ -55,18 +58,21 @@ pub async fn start(world: Arc<World>, port: u16) -> Result<Emulator> {
     };
     let router = Router::new()
         .route("/v2/translate", post(translate))
-        .route("/v2/glossaries", post(create_glossary))
+        .route("/v2/glossaries", post(create_single_glossary))
+        .route("/v3/glossaries", post(create_glossary).get(list_glossaries))
+        .route("/v3/glossaries/{id}", get(one_glossary).delete(one_glossary))
+        .route("/v3/glossaries/{id}/entries", get(glossary_entries))
         .route("/v2/usage", get(usage).post(usage))
         .with_state(Arc::new(server));
     Emulator::start(router, world, port).await
 }
 
-/// A status, and what the vendor says with it.
-pub(crate) struct Refusal(StatusCode, String);
+/// A status, what the vendor says with it, and more about it.
+pub(crate) struct Refusal(StatusCode, String, Option<String>);
 
 impl Refusal {
     fn bad(why: impl Into<String>) -> Self {
-        Self(StatusCode::BAD_REQUEST, why.into())
+        Self(StatusCode::BAD_REQUEST, why.into(), None)
     }
 }
 
@@ -77,18 +83,22 @@ fn message(status: StatusCode, text: &str) -> Response {
 impl Server {
     /// Answers, and counts a refusal as the fault of the client.
     fn respond(&self, answer: Result<Response, Refusal>) -> Response {
-        answer.unwrap_or_else(|Refusal(status, why)| {
+        answer.unwrap_or_else(|Refusal(status, why, detail)| {
             self.world.tally.count(|counts| counts.refused += 1);
             self.world.tally.violation(format!("{}: {why}", status.as_u16()));
-            // The vendor says nothing of a key.
-            if status == StatusCode::FORBIDDEN { status.into_response() } else { message(status, &why) }
+            match detail {
+                // The vendor says nothing of a key.
+                _ if status == StatusCode::FORBIDDEN => status.into_response(),
+                Some(detail) => (status, Json(json!({"message": why, "detail": detail}))).into_response(),
+                None => message(status, &why),
+            }
         })
     }
 
     fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if header(AUTHORIZATION).strip_prefix("DeepL-Auth-Key ") != Some(&self.world.key) {
-            return Err(Refusal(StatusCode::FORBIDDEN, "no valid key".to_owned()));
+            return Err(Refusal(StatusCode::FORBIDDEN, "no valid key".to_owned(), None));
         }
         if header(USER_AGENT).is_empty() {
             return Err(Refusal::bad("User-Agent header missing."));
@@ -96,7 +106,7 @@ impl Server {
         Ok(())
     }
 
-    async fn json(&self, request: Request) -> Result<Value, Refusal> {
+    async fn json(&self, request: Request, at_most: usize) -> Result<Value, Refusal> {
         self.admit(request.headers())?;
         let kind =
             request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -104,14 +114,14 @@ impl Server {
             return Err(Refusal::bad("Parameter 'text' not specified"));
         }
         let too_large =
-            |_| Refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request size exceeds the limit.".to_owned());
-        let body = to_bytes(request.into_body(), BODY_AT_MOST).await.map_err(too_large)?;
+            |_| Refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request size exceeds the limit.".to_owned(), None);
+        let body = to_bytes(request.into_body(), at_most).await.map_err(too_large)?;
         serde_json::from_slice(&body).map_err(|_| Refusal::bad("Invalid JSON in request body."))
     }
 
     async fn translate(&self, request: Request) -> Result<Response, Refusal> {
         let due = Instant::now() + self.world.draw(self.world.delays.mt);
-        let asked = Translate::read(&self.json(request).await?)?;
+        let asked = Translate::read(&self.json(request, BODY_AT_MOST).await?)?;
         let glossary = self.glossaries.find(&asked)?;
         let mut translations = Vec::with_capacity(asked.texts.len());
         for text in &asked.texts {
@@ -119,7 +129,7 @@ impl Server {
             let (source, target) = (languages::plain(&asked.source), languages::plain(&asked.target));
             let translated =
                 self.world.voices.translate(&marked, &source, &target).await.map_err(|error| {
-                    Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot translate: {error}"))
+                    Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot translate: {error}"), None)
                 })?;
             let characters = text.chars().count();
             self.characters.fetch_add(characters, Ordering::Relaxed);
@@ -148,8 +158,68 @@ async fn create_glossary(
     request: Request,
 ) -> Response {
     let _under_way = server.connections.request(&server.world, connection);
-    let created = server.json(request).await.and_then(|body| server.glossaries.create(&body));
+    if let Err(fault) = meet(&server.world, &LOOKS).await {
+        return fault;
+    }
+    let body = server.json(request, GLOSSARY_AT_MOST).await;
+    let created = body.and_then(|body| server.glossaries.create(&body));
     server.respond(created.map(|info| (StatusCode::CREATED, Json(info)).into_response()))
+}
+
+async fn create_single_glossary(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    let _under_way = server.connections.request(&server.world, connection);
+    let body = server.json(request, GLOSSARY_AT_MOST).await;
+    let created = body.and_then(|body| server.glossaries.create_single(&body));
+    server.respond(created.map(|info| (StatusCode::CREATED, Json(info)).into_response()))
+}
+
+async fn list_glossaries(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    headers: HeaderMap,
+) -> Response {
+    let _under_way = server.connections.request(&server.world, connection);
+    if let Err(fault) = meet(&server.world, &LOOKS).await {
+        return fault;
+    }
+    server.respond(server.admit(&headers).map(|()| Json(server.glossaries.list()).into_response()))
+}
+
+async fn one_glossary(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let _under_way = server.connections.request(&server.world, connection);
+    let done = server.admit(&headers).and_then(|()| match method {
+        Method::DELETE => server.glossaries.delete(&id).map(|()| StatusCode::NO_CONTENT.into_response()),
+        _ => server.glossaries.info(&id).map(|info| Json(info).into_response()),
+    });
+    server.respond(done)
+}
+
+#[derive(Deserialize)]
+struct Direction {
+    source_lang: String,
+    target_lang: String,
+}
+
+async fn glossary_entries(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    Path(id): Path<String>,
+    direction: Query<Direction>,
+    headers: HeaderMap,
+) -> Response {
+    let _under_way = server.connections.request(&server.world, connection);
+    let entries = || server.glossaries.entries(&id, &direction.source_lang, &direction.target_lang);
+    server.respond(server.admit(&headers).and_then(|()| Ok(Json(entries()?).into_response())))
 }
 
 async fn usage(

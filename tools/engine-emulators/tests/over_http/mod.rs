@@ -12,6 +12,7 @@ pub(crate) fn client() -> Client {
 pub(crate) async fn send(client: &Client, request: Request) -> Response {
     let mut builder = match request.method {
         "GET" => client.get(&request.url),
+        "DELETE" => client.delete(&request.url),
         _ => client.post(&request.url),
     };
     for (name, value) in &request.headers {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use audio_path::Frame;
 use engines::Failure;
-use engines::asr::{Heard, deepgram_flux, deepgram_listen};
+use engines::asr::{Heard, deepgram_flux, deepgram_listen, keyterms};
 use engines::websocket::{Handshake, Message};
 use secrecy::ExposeSecret;
 use session::Language;
@@ -30,15 +30,18 @@ macro_rules! each {
 impl Provider {
     /// A connection to a service; `None` for a provider that is not asked through a stream.
     pub(super) fn new(asr: &Asr, languages: [Language; 2]) -> Option<(Self, &Service)> {
+        let asked = languages;
         let languages = languages.map(|language| language.code().to_owned()).to_vec();
         match asr {
             Asr::DeepgramListen(service) => {
                 let mut options = deepgram_listen::Options::new(languages);
                 options.model = service.model.clone().unwrap_or(options.model);
+                options.keyterms = expected(service, asked);
                 Some((Self::Listen(deepgram_listen::Stream::new(options, Duration::ZERO)), service))
             }
             Asr::DeepgramFlux(service) => {
-                let options = deepgram_flux::Options::new(languages);
+                let mut options = deepgram_flux::Options::new(languages);
+                options.keyterms = expected(service, asked);
                 Some((Self::Flux(deepgram_flux::Stream::new(options, Duration::ZERO)), service))
             }
             Asr::Wyoming(_) => None,
@@ -95,4 +98,9 @@ impl Provider {
             Self::Flux(_) => deepgram_flux::Stream::refused(status, retry_after),
         }
     }
+}
+
+/// The glossary's words, as many as the vendor takes.
+fn expected(service: &Service, languages: [Language; 2]) -> Vec<String> {
+    keyterms(service.expected_words(&languages)).into_iter().map(str::to_owned).collect()
 }

@@ -3,7 +3,7 @@ use engines::mt::libretranslate::{TranslateRequest, read_answer};
 use engines::{Failure, FailureKind};
 use secrecy::ExposeSecret;
 
-use super::TranslateJob;
+use super::{Done, TranslateJob};
 use crate::clients::{Transport, http};
 use crate::config::Service;
 
@@ -14,7 +14,7 @@ pub(super) async fn translate(
     transport: &Transport,
     service: &Service,
     job: &TranslateJob,
-) -> Result<String, Failure> {
+) -> Result<Done, Failure> {
     let api_key = service.key.as_ref().map(|key| key.expose_secret().to_owned());
     let request = TranslateRequest {
         api_key,
@@ -37,7 +37,7 @@ pub(super) async fn translate(
         Failure { retry_after, ..Failure::new(kind, error.to_string()) }
     })?;
     match answer.translated_text.as_slice() {
-        [text] => Ok(text.clone()),
+        [text] => Ok(Done { text: text.clone(), has_glossary: false }),
         texts => {
             Err(Failure::new(FailureKind::Protocol, format!("{} translations of one text", texts.len())))
         }

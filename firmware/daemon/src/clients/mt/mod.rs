@@ -2,6 +2,7 @@
 
 mod cache;
 mod deepl;
+mod glossary;
 mod libretranslate;
 
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use tokio::sync::{Semaphore, mpsc};
 use super::chain::Line;
 use super::stage::Stage;
 use super::{Answer, Transport};
-use crate::config::Mt;
+use crate::config::{Mt, Service};
 use crate::hub::now;
 use cache::Key;
 
 pub use cache::{Cache, CacheCounts};
+pub(super) use glossary::Glossaries;
 
 /// How long one translation may take, retries and other engines included; the session gives up at about the same time.
 const DEADLINE: Duration = Duration::from_secs(4);
@@ -51,6 +53,13 @@ pub struct TranslateJob {
     pub source: Language,
     /// The language wanted.
     pub target: Language,
+}
+
+/// What came of it.
+struct Done {
+    text: String,
+    /// Whether the glossary's terms are in it.
+    has_glossary: bool,
 }
 
 impl Translator {
@@ -111,15 +120,25 @@ impl Translator {
             let patience = if turn.is_last { DEADLINE } else { ANSWER_DEADLINE };
             let late = |_| Failure::new(FailureKind::Slow, "no translation in time");
             let outcome = tokio::time::timeout(patience, asked).await.map_err(late);
-            if let Some(text) = effort.judge(outcome.flatten()) {
-                self.0.cache.put(now(), key, &text, turn.index);
+            if let Some(Done { text, has_glossary }) = effort.judge(outcome.flatten()) {
+                let service = service(self.0.stage.provider(turn.index));
+                // With the glossary it would be another text: it is made anew the next time.
+                if has_glossary || !self.0.transport.glossaries.is_missed(service, job) {
+                    self.0.cache.put(now(), key, &text, turn.index);
+                }
                 return Ok(text);
             }
         }
     }
 }
 
-async fn ask(transport: &Transport, provider: &Mt, job: &TranslateJob) -> Result<String, Failure> {
+fn service(provider: &Mt) -> &Service {
+    match provider {
+        Mt::LibreTranslate(service) | Mt::DeepL(service) => service,
+    }
+}
+
+async fn ask(transport: &Transport, provider: &Mt, job: &TranslateJob) -> Result<Done, Failure> {
     match provider {
         Mt::LibreTranslate(service) => libretranslate::translate(transport, service, job).await,
         Mt::DeepL(service) => deepl::translate(transport, service, job).await,

@@ -2,6 +2,8 @@
 //!
 //! The connection is to be kept: the vendor counts needless ones against a client.
 
+pub mod glossary;
+
 use serde::{Deserialize, Serialize};
 
 use crate::http::Request;
