@@ -12,6 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::relay::Relay;
+
 pub(crate) const KEY: &str = "test-key-1";
 const WORDS: [&str; 4] =
     ["good morning to you all", "where is the station", "thank you very much", "see you soon"];
@@ -23,6 +25,38 @@ pub(crate) struct Cloud {
     /// Where it speaks.
     pub(crate) aura: Emulator,
     pub(crate) deepl: Emulator,
+    /// The lines to them, in this order.
+    pub(crate) lines: [Relay; 3],
+}
+
+/// How a test's clouds differ from good ones.
+pub(crate) struct Plan {
+    /// What the daemon brings to the first cloud.
+    pub(crate) key: &'static str,
+    /// Where the first cloud's hearing, translating and speaking is looked for instead.
+    pub(crate) elsewhere: [Option<String>; 3],
+    /// What is heard, an utterance each, where the audio itself does not tell.
+    pub(crate) heard: Vec<&'static str>,
+    /// How long the clouds take.
+    pub(crate) delays: Delays,
+    /// What the configuration has besides.
+    pub(crate) tables: String,
+    /// The certificates that the daemon trusts alone, PEM.
+    pub(crate) trusted: Option<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let elsewhere = [None, None, None];
+        Self {
+            key: KEY,
+            elsewhere,
+            heard: WORDS.to_vec(),
+            delays: Delays::NONE,
+            tables: String::new(),
+            trusted: None,
+        }
+    }
 }
 
 /// Two clouds on one runtime; the daemon prefers the first.
@@ -34,21 +68,26 @@ pub(crate) struct Clouds {
     _runtime: Runtime,
 }
 
-fn voices(prefix: &str) -> Voices {
+/// Known sentences are translated by the name of who does it; all others in a word.
+fn voices(name: &str, heard: &[&'static str]) -> Voices {
     let translations: Vec<(String, String)> =
-        WORDS.iter().map(|words| (words.to_string(), format!("{prefix} {words}"))).collect();
-    let pairs: Vec<(&str, &str)> = translations.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-    Voices::scripted(WORDS, pairs)
+        WORDS.iter().map(|words| (words.to_string(), format!("{name} {words}"))).collect();
+    let pairs = translations.iter().map(|(a, b)| (a.as_str(), b.as_str()));
+    Voices::scripted(heard.iter().copied(), pairs.chain([("", "so")])).paced(Duration::from_millis(12))
 }
 
 impl Cloud {
-    async fn start(name: &str) -> Self {
-        let world = || Arc::new(World::new(KEY, voices(name), Delays::NONE, 1));
-        Self {
-            deepgram: deepgram::start(world(), 0).await.expect("Deepgram's emulator starts"),
-            aura: deepgram::start(world(), 0).await.expect("Deepgram's emulator starts"),
-            deepl: deepl::start(world(), 0).await.expect("DeepL's emulator starts"),
-        }
+    async fn start(name: &str, plan: &Plan) -> Self {
+        let world = || Arc::new(World::new(KEY, voices(name, &plan.heard), plan.delays, 1));
+        let deepgram = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
+        let deepl = deepl::start(world(), 0).await.expect("DeepL's emulator starts");
+        let aura = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
+        let lines = [
+            Relay::start(deepgram.address).await,
+            Relay::start(deepl.address).await,
+            Relay::start(aura.address).await,
+        ];
+        Self { deepgram, aura, deepl, lines }
     }
 
     pub(crate) fn heard(&self) -> Counts {
@@ -63,23 +102,19 @@ impl Cloud {
         self.deepl.world.tally.read()
     }
 
-    /// `elsewhere` is where Deepgram is looked for instead.
-    fn tables(&self, name: &str, key_file: &Path, elsewhere: Option<&str>) -> String {
+    fn tables(&self, name: &str, key_file: &Path, elsewhere: [Option<String>; 3]) -> String {
+        let stages =
+            [("asr", "deepgram-listen", "ws"), ("mt", "deepl", "http"), ("tts", "deepgram-aura", "ws")];
         let mut text = String::new();
-        let mut table = |stage: &str, kind: &str, url: &str| {
+        for (((stage, kind, scheme), line), elsewhere) in stages.iter().zip(&self.lines).zip(elsewhere) {
+            let url = elsewhere.unwrap_or_else(|| format!("{scheme}://{}", line.address));
+            let key_file = key_file.display();
             writeln!(
                 text,
-                "[engine.{name}-{stage}]\nkind = \"{kind}\"\nurl = \"{url}\"\nkey_file = \"{}\"",
-                key_file.display()
+                "[engine.{name}-{stage}]\nkind = \"{kind}\"\nurl = \"{url}\"\nkey_file = \"{key_file}\""
             )
             .expect("a string takes it");
-        };
-        let place = |emulator: &Emulator| {
-            elsewhere.map_or_else(|| format!("ws://{}", emulator.address), str::to_owned)
-        };
-        table("asr", "deepgram-listen", &place(&self.deepgram));
-        table("mt", "deepl", &format!("http://{}", self.deepl.address));
-        table("tts", "deepgram-aura", &place(&self.aura));
+        }
         text
     }
 }
@@ -87,28 +122,31 @@ impl Cloud {
 impl Clouds {
     /// All is well.
     pub(crate) fn start() -> Self {
-        Self::start_with(KEY, None)
+        Self::planned(Plan::default())
     }
 
     /// The daemon brings this key to the first cloud, and looks for its Deepgram elsewhere.
-    pub(crate) fn start_with(key: &str, elsewhere: Option<&str>) -> Self {
-        Self::start_all(key, elsewhere, None, "")
+    pub(crate) fn start_with(key: &'static str, elsewhere: Option<&str>) -> Self {
+        Self::start_trusting(key, elsewhere, None)
     }
 
     /// The same, on a machine that trusts these certificates alone.
-    pub(crate) fn start_trusting(key: &str, elsewhere: Option<&str>, trusted: Option<&str>) -> Self {
-        Self::start_all(key, elsewhere, trusted, "")
+    pub(crate) fn start_trusting(key: &'static str, elsewhere: Option<&str>, trusted: Option<&str>) -> Self {
+        let deepgram = elsewhere.map(str::to_owned);
+        let elsewhere = [deepgram.clone(), None, deepgram];
+        Self::planned(Plan { key, elsewhere, trusted: trusted.map(str::to_owned), ..Plan::default() })
     }
 
     /// All is well, and the configuration has these tables, too.
     pub(crate) fn start_and(tables: &str) -> Self {
-        Self::start_all(KEY, None, None, tables)
+        Self::planned(Plan { tables: tables.to_owned(), ..Plan::default() })
     }
 
-    fn start_all(key: &str, elsewhere: Option<&str>, trusted: Option<&str>, more: &str) -> Self {
+    /// Two clouds as `plan` says, and a daemon that has tried each of their engines.
+    pub(crate) fn planned(plan: Plan) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let (first, spare) =
-            runtime.block_on(async { (Cloud::start("first").await, Cloud::start("spare").await) });
+        let (first, spare) = runtime
+            .block_on(async { (Cloud::start("first", &plan).await, Cloud::start("spare", &plan).await) });
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str, key: &str| {
             let path = directory.path().join(name);
@@ -116,16 +154,17 @@ impl Clouds {
             path
         };
         let tables = [
-            first.tables("first", &file("first", key), elsewhere),
-            spare.tables("spare", &file("spare", KEY), None),
+            first.tables("first", &file("first", plan.key), plan.elsewhere),
+            spare.tables("spare", &file("spare", KEY), [None, None, None]),
         ];
-        let tables = format!(
+        let configuration = format!(
             "[engines]\nasr = [\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
              tts = [\"first-tts\", \"spare-tts\"]\n{}\
-             [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n{more}",
-            tables.concat()
+             [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n{}",
+            tables.concat(),
+            plan.tables
         );
-        let daemon = Daemon::start_trusting(&tables, trusted);
+        let daemon = Daemon::start_trusting(&configuration, plan.trusted.as_deref());
         let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
         clouds.wait_until("every engine was tried", |status| {
             let stages = status["engines"].as_object().expect("stages");

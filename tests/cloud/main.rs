@@ -2,9 +2,11 @@
 
 mod clouds;
 mod credentials;
+mod disconnects;
 mod failing;
 mod glossary;
 mod reasons;
+mod relay;
 mod remembering;
 mod serving;
 mod strangers;

@@ -60,9 +60,22 @@ impl Call {
     /// # Panics
     /// Where the daemon reads nothing any more.
     pub fn pass(&mut self, speaks: bool) {
+        let frame = if speaks { self.voiced() } else { Frame::SILENCE };
+        self.send(&frame);
+    }
+
+    /// The next 20 ms of his voice.
+    pub fn voiced(&mut self) -> Frame {
+        self.voice.frame(9_000.0)
+    }
+
+    /// 20 ms of the call in which he says this.
+    ///
+    /// # Panics
+    /// Where the daemon reads nothing any more.
+    pub fn send(&mut self, frame: &Frame) {
         self.frames += 1;
         thread::sleep((self.start + FRAME * self.frames).saturating_duration_since(Instant::now()));
-        let frame = if speaks { self.voice.frame(9_000.0) } else { Frame::SILENCE };
         assert!(self.phone.send(&frame.to_wire()), "the daemon reads");
         while let Some(bytes) = self.phone.receive() {
             self.heard += 1;

@@ -14,6 +14,7 @@ pub mod elevenlabs;
 mod http;
 mod language;
 pub mod loopback;
+pub mod marks;
 pub mod openai_speech;
 mod script;
 mod serve;

@@ -15,6 +15,8 @@ pub struct Counts {
     pub requests: u64,
     /// Those that were refused, scripted refusals included.
     pub refused: u64,
+    /// Streaming connections that broke as scripted.
+    pub broken: u64,
     /// HTTP connections that were opened though another one was idle.
     pub needless_connections: u64,
     /// Messages that keep a silent connection alive.

@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use crate::loopback;
 
 const ANSWER_AT_MOST: Duration = Duration::from_secs(30);
-/// Scripted speech is a tone of this length for each character of its text.
-const TONE_A_CHARACTER: Duration = Duration::from_millis(50);
+/// As fast as people speak.
+const PACE: Duration = Duration::from_millis(50);
 const TONE_HZ: f64 = 440.0;
 
 /// What hears, translates and speaks.
@@ -35,8 +35,10 @@ pub enum Voices {
     Scripted {
         /// What is heard, an utterance each.
         heard: Mutex<VecDeque<Line>>,
-        /// Translations; what is not in it is translated into itself.
+        /// Translations. What is not in it is translated as the empty text is or, without that, into itself.
         translations: HashMap<String, String>,
+        /// Speech is a tone of this length for each character of its text.
+        pace: Duration,
     },
 }
 
@@ -107,7 +109,16 @@ impl Voices {
     ) -> Self {
         let heard = Mutex::new(heard.into_iter().collect());
         let pairs = translations.into_iter().map(|(source, target)| (source.to_owned(), target.to_owned()));
-        Self::Scripted { heard, translations: pairs.collect() }
+        Self::Scripted { heard, translations: pairs.collect(), pace: PACE }
+    }
+
+    /// The same with scripted speech of another length for each character.
+    #[must_use]
+    pub fn paced(mut self, a_character: Duration) -> Self {
+        if let Self::Scripted { pace, .. } = &mut self {
+            *pace = a_character;
+        }
+        self
     }
 
     /// What is said in an utterance of 16 kHz samples; empty when there is nothing.
@@ -157,7 +168,8 @@ impl Voices {
         match self {
             Self::Device { translation, .. } => translate_on_device(*translation, text, source, target).await,
             Self::Scripted { translations, .. } => {
-                Ok(translations.get(text).cloned().unwrap_or_else(|| text.to_owned()))
+                let known = translations.get(text).or_else(|| translations.get(""));
+                Ok(known.cloned().unwrap_or_else(|| text.to_owned()))
             }
         }
     }
@@ -169,15 +181,14 @@ impl Voices {
     pub async fn speak(&self, text: &str, language: &str) -> Result<Speech> {
         match self {
             Self::Device { speech, .. } => speak_on_device(*speech, text, language).await,
-            Self::Scripted { .. } => Ok(tone(text.chars().count())),
+            Self::Scripted { pace, .. } => Ok(tone(*pace * text.chars().count() as u32)),
         }
     }
 }
 
-fn tone(characters: usize) -> Speech {
+fn tone(length: Duration) -> Speech {
     let rate = 16_000;
-    let seconds = TONE_A_CHARACTER.as_secs_f64() * characters as f64;
-    let count = (seconds * f64::from(rate)) as usize;
+    let count = (length.as_secs_f64() * f64::from(rate)) as usize;
     let sample = |at: usize| {
         let angle = std::f64::consts::TAU * TONE_HZ * at as f64 / f64::from(rate);
         (8_000.0 * angle.cos()) as i16
@@ -283,7 +294,7 @@ mod tests {
 
     #[test]
     fn speech_keeps_its_length_at_another_rate() {
-        let speech = tone(20);
+        let speech = tone(PACE * 20);
         let other = speech.at(24_000);
         assert_eq!(speech.samples.len(), 16_000);
         assert_eq!(other.samples.len(), 24_000);

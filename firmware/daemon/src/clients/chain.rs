@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use audio_path::Timestamp;
 use engines::{Failure, FailureKind};
-use session::recovery::{Chain, Failed, Permit, Recovery, Serving, Step};
+use session::recovery::{Backoff, Chain, Failed, Permit, Recovery, Serving, Step};
 
 use super::stage::{Shared, Stage, lock, meaning};
 use crate::hub::now;
@@ -181,11 +181,7 @@ impl<P> Effort<'_, P> {
         }
         match outcome {
             Ok(done) => {
-                let place = &mut *lock(&self.line.place);
-                self.line.recovered(place, self.index);
-                if let Some(from) = self.left.filter(|from| *from != self.index) {
-                    self.line.failed_over(place, from, true);
-                }
+                self.served();
                 Some(done)
             }
             Err(failure) => {
@@ -193,6 +189,30 @@ impl<P> Effort<'_, P> {
                 self.go_on(next, failure);
                 None
             }
+        }
+    }
+
+    /// The turn's line broke after it had served. That speaks against the engine, but a new line is a new request and
+    /// not the retry of a failed one: where it breaks seldom, it may do so for ever.
+    pub(super) fn interrupted<T>(&mut self, failure: Failure) -> Option<T> {
+        let (now, draw) = (now(), fastrand::u32(..));
+        let Some(at) = Backoff::new().next(now, meaning(&failure), self.deadline, draw) else {
+            return self.judge(Err(failure));
+        };
+        let stage = &self.line.stage;
+        if let Some(permit) = self.permit.take() {
+            stage.engines[self.index].answered(stage.name, permit, Some(&failure));
+        }
+        self.served();
+        self.again = Some(at);
+        None
+    }
+
+    fn served(&mut self) {
+        let place = &mut *lock(&self.line.place);
+        self.line.recovered(place, self.index);
+        if let Some(from) = self.left.take_if(|from| *from != self.index) {
+            self.line.failed_over(place, from, true);
         }
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use earshot::Detector;
 use serde_json::{Value, json};
 
+use crate::marks::{self, MARK_SAMPLES};
 use crate::{Line, Speech, Voices, World};
 
 /// Samples a second of all times here.
@@ -35,6 +36,8 @@ pub(super) struct Window {
     pub(super) words: Option<Vec<String>>,
     /// Of those words.
     language: Option<String>,
+    /// Words that the audio itself tells.
+    marked: Vec<(String, Range<u64>)>,
 }
 
 /// A scripted utterance, as far as it is not final.
@@ -72,6 +75,9 @@ pub(super) struct Ear {
     /// The end of `audio` is `position`.
     audio: VecDeque<i16>,
     script: Option<Script>,
+    marks: marks::Reader,
+    /// Words that the audio since the last final told.
+    marked: Vec<(String, Range<u64>)>,
 }
 
 impl Ear {
@@ -87,6 +93,8 @@ impl Ear {
             voice: None,
             audio: VecDeque::new(),
             script: None,
+            marks: marks::Reader::default(),
+            marked: Vec::new(),
         }
     }
 
@@ -97,6 +105,10 @@ impl Ear {
         let silent = self.voice.is_none();
         for &sample in &samples {
             self.position += 1;
+            if let Some(number) = self.marks.push(sample) {
+                let start = self.position.saturating_sub(MARK_SAMPLES as u64);
+                self.marked.push((marks::word(number), start..self.position));
+            }
             self.partial.push(sample);
             if self.partial.len() == BLOCK {
                 self.score();
@@ -180,6 +192,7 @@ impl Ear {
             audio: self.audio.range(skip..).copied().collect(),
             words: script.map(|script| script.words[..self.said()].to_vec()),
             language: script.and_then(|script| script.language.clone()),
+            marked: self.marked.clone(),
         }
     }
 
@@ -200,6 +213,7 @@ impl Ear {
         self.window = self.position;
         self.voice = utterance_goes_on.then_some(self.position..self.position);
         self.audio.clear();
+        self.marked.clear();
         window
     }
 }
@@ -207,6 +221,10 @@ impl Ear {
 impl Window {
     /// What is said in it, in one of `languages`.
     pub(super) async fn hear(&self, world: &World, languages: &[&str]) -> Heard {
+        if !self.marked.is_empty() {
+            let text = self.marked.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>().join(" ");
+            return Heard { text, words: self.marked.clone(), language: one_of(languages) };
+        }
         let Some(voice) = &self.voice else { return Heard::default() };
         let (text, language) = match (&self.words, &world.voices) {
             (Some(words), _) => (words.join(" "), self.language.clone()),

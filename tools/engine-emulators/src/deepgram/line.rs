@@ -108,7 +108,10 @@ impl Line {
     /// The code and reason of a scripted close, once so much went over the line.
     pub(super) fn breaks(&self, so_far: Duration) -> Option<(u16, String)> {
         match &self.fault {
-            Some(Fault::Close { code, reason, after }) if so_far >= *after => Some((*code, reason.clone())),
+            Some(Fault::Close { code, reason, after }) if so_far >= *after => {
+                self.connection.world.tally.count(|counts| counts.broken += 1);
+                Some((*code, reason.clone()))
+            }
             _ => None,
         }
     }

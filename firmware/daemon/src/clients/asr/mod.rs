@@ -61,6 +61,8 @@ enum Ended {
     Unwanted,
     /// It failed.
     Failed(Failure),
+    /// A line that had served broke.
+    Interrupted(Failure),
 }
 
 impl From<Failure> for Ended {
@@ -140,7 +142,7 @@ impl Recogniser {
         let answer = match self.recognised(&mut utterance).await {
             Ok(()) => Answer::Final { utterance: id, text: utterance.text, language: utterance.language },
             Err(Ended::Unwanted) => return,
-            Err(Ended::Failed(failure)) => {
+            Err(Ended::Failed(failure) | Ended::Interrupted(failure)) => {
                 Answer::NotRecognised { utterance: id, reason: failure.to_string() }
             }
         };
@@ -159,12 +161,13 @@ impl Recogniser {
                 Backend::Wyoming(wyoming) => wyoming.attempt(utterance).await,
                 Backend::Stream(stream) => stream.attempt(utterance).await,
             };
-            let outcome = match attempted {
+            let done = match attempted {
                 Err(Ended::Unwanted) => return Err(Ended::Unwanted),
-                Err(Ended::Failed(failure)) => Err(failure),
-                Ok(()) => Ok(()),
+                Err(Ended::Interrupted(failure)) => effort.interrupted(failure),
+                Err(Ended::Failed(failure)) => effort.judge(Err(failure)),
+                Ok(()) => effort.judge(Ok(())),
             };
-            if effort.judge(outcome).is_some() {
+            if done.is_some() {
                 return Ok(());
             }
         }

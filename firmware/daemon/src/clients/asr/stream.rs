@@ -7,8 +7,8 @@ use audio_path::Frame;
 use engines::asr::Heard;
 use engines::{Failure, FailureKind};
 use session::Language;
-use tokio::sync::{Mutex, mpsc};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::provider::Provider;
 use super::{AsrInput, Ended, Utterance};
@@ -20,6 +20,8 @@ use crate::config::Asr;
 const ANSWER_DEADLINE: Duration = Duration::from_millis(1_500);
 /// How long a recogniser may say nothing while somebody speaks: a dead line is noticed before.
 const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
+/// A line that was open for so long has served: that it breaks is an interruption, and not a failed request.
+const SERVED_AFTER: Duration = Duration::from_millis(500);
 /// Frames and requests on their way to the connection.
 const MOST_COMMANDS: usize = 128;
 /// Events of one turn that wait for its task.
@@ -30,9 +32,16 @@ pub(super) struct Stream {
     transport: Transport,
     service: Asr,
     /// Held while connecting: who comes second finds the connection.
-    line: Mutex<Option<mpsc::Sender<Command>>>,
+    line: Mutex<Option<Line>>,
     /// Held by the utterance whose audio is being sent: audio of two would be heard as one.
     floor: Mutex<()>,
+}
+
+/// The way to the task that owns the connection.
+#[derive(Clone)]
+struct Line {
+    commands: mpsc::Sender<Command>,
+    opened: Instant,
 }
 
 enum Command {
@@ -71,63 +80,28 @@ impl Stream {
 
     /// Has the utterance recognised.
     pub(super) async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
-        let mut floor = Some(self.floor.lock().await);
+        let floor = self.floor.lock().await;
         let line = self.connected(utterance.languages).await?;
         let (events_in, mut events) = mpsc::channel(MOST_EVENTS);
-        let before = utterance.answered;
-        tell(&line, Command::Begin(events_in)).await?;
-        for frame in &utterance.kept {
-            tell(&line, Command::Audio(Box::new(*frame))).await?;
-        }
-        if utterance.finished {
-            tell(&line, Command::Finish).await?;
-            drop(floor.take());
-        }
-        loop {
-            let patience = if utterance.finished { ANSWER_DEADLINE } else { SPEECH_DEADLINE };
-            tokio::select! {
-                input = utterance.input.recv(), if !utterance.finished => match input {
-                    Some(AsrInput::Audio(frame)) => {
-                        utterance.keep(&frame);
-                        tell(&line, Command::Audio(frame)).await?;
-                    }
-                    Some(AsrInput::Finish) => {
-                        utterance.finished = true;
-                        tell(&line, Command::Finish).await?;
-                        drop(floor.take());
-                    }
-                    None => {
-                        // What follows must not be heard as part of it.
-                        tell(&line, Command::Finish).await?;
-                        return Err(Ended::Unwanted);
-                    }
-                },
-                event = timeout(patience, events.recv()) => match event {
-                    Ok(Some(TurnEvent::Certain { text, language, heard })) => {
-                        utterance.certain(&text, language, before + heard).await;
-                    }
-                    Ok(Some(TurnEvent::Interim { text, language, heard })) => {
-                        utterance.tell_interim(text, language, before + heard).await;
-                    }
-                    Ok(Some(TurnEvent::Finished)) => return Ok(()),
-                    Ok(Some(TurnEvent::Failed(failure))) => return Err(failure.into()),
-                    Ok(None) => return Err(hung_up().into()),
-                    Err(_) => return Err(Failure::new(FailureKind::Slow, "no text in time").into()),
-                },
+        match converse(&line, floor, events_in, &mut events, utterance).await {
+            Err(Ended::Failed(failure)) if line.opened.elapsed() >= SERVED_AFTER => {
+                Err(Ended::Interrupted(failure))
             }
+            outcome => outcome,
         }
     }
 
-    async fn connected(&self, languages: [Language; 2]) -> Result<mpsc::Sender<Command>, Failure> {
+    async fn connected(&self, languages: [Language; 2]) -> Result<Line, Failure> {
         let mut line = self.line.lock().await;
-        if let Some(open) = line.as_ref().filter(|line| !line.is_closed()) {
+        if let Some(open) = line.as_ref().filter(|line| !line.commands.is_closed()) {
             return Ok(open.clone());
         }
         let (socket, provider) = open(&self.transport, &self.service, languages).await?;
         let (commands_in, commands) = mpsc::channel(MOST_COMMANDS);
         tokio::spawn(Connection { socket, provider, turns: VecDeque::new() }.serve(commands));
-        *line = Some(commands_in.clone());
-        Ok(commands_in)
+        let open = Line { commands: commands_in, opened: Instant::now() };
+        *line = Some(open.clone());
+        Ok(open)
     }
 }
 
@@ -146,8 +120,69 @@ pub(super) async fn open(
     }
 }
 
-async fn tell(line: &mpsc::Sender<Command>, command: Command) -> Result<(), Ended> {
-    line.send(command).await.map_err(|_| hung_up().into())
+/// Sends what is said in the utterance, and takes in what is heard of it.
+async fn converse(
+    line: &Line,
+    floor: MutexGuard<'_, ()>,
+    events_in: mpsc::Sender<TurnEvent>,
+    events: &mut mpsc::Receiver<TurnEvent>,
+    utterance: &mut Utterance,
+) -> Result<(), Ended> {
+    let (mut floor, before) = (Some(floor), utterance.answered);
+    tell(line, events, Command::Begin(events_in)).await?;
+    for frame in &utterance.kept {
+        tell(line, events, Command::Audio(Box::new(*frame))).await?;
+    }
+    if utterance.finished {
+        tell(line, events, Command::Finish).await?;
+        drop(floor.take());
+    }
+    loop {
+        let patience = if utterance.finished { ANSWER_DEADLINE } else { SPEECH_DEADLINE };
+        tokio::select! {
+            input = utterance.input.recv(), if !utterance.finished => match input {
+                Some(AsrInput::Audio(frame)) => {
+                    utterance.keep(&frame);
+                    tell(line, events, Command::Audio(frame)).await?;
+                }
+                Some(AsrInput::Finish) => {
+                    utterance.finished = true;
+                    tell(line, events, Command::Finish).await?;
+                    drop(floor.take());
+                }
+                None => {
+                    // What follows must not be heard as part of it.
+                    tell(line, events, Command::Finish).await?;
+                    return Err(Ended::Unwanted);
+                }
+            },
+            event = timeout(patience, events.recv()) => match event {
+                Ok(Some(TurnEvent::Certain { text, language, heard })) => {
+                    utterance.certain(&text, language, before + heard).await;
+                }
+                Ok(Some(TurnEvent::Interim { text, language, heard })) => {
+                    utterance.tell_interim(text, language, before + heard).await;
+                }
+                Ok(Some(TurnEvent::Finished)) => return Ok(()),
+                Ok(Some(TurnEvent::Failed(failure))) => return Err(failure.into()),
+                Ok(None) => return Err(hung_up().into()),
+                Err(_) => return Err(Failure::new(FailureKind::Slow, "no text in time").into()),
+            },
+        }
+    }
+}
+
+/// The connection's task tells why it ended before it stops listening.
+async fn tell(line: &Line, events: &mut mpsc::Receiver<TurnEvent>, command: Command) -> Result<(), Ended> {
+    if line.commands.send(command).await.is_ok() {
+        return Ok(());
+    }
+    while let Some(event) = events.recv().await {
+        if let TurnEvent::Failed(failure) = event {
+            return Err(failure.into());
+        }
+    }
+    Err(hung_up().into())
 }
 
 fn hung_up() -> Failure {

@@ -1,0 +1,117 @@
+//! A talk over lines that break again and again. (Row 12 of the fault matrix.)
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engine_emulators::{Delay, Delays, Fault, marks};
+
+use crate::clouds::{Cloud, Clouds, Plan};
+use dragoman_tests::interpreted::Call;
+
+/// Talks at once, each over a line of its own.
+const TALKS: u64 = 20;
+/// How often each line breaks at least.
+const BREAKS: u64 = 10;
+/// Frames of a word.
+const WORD: usize = 5;
+/// Words of an utterance …
+const WORDS: usize = 40;
+/// … which has pauses that end a clause but no utterance: frames, after so many words.
+const PAUSE: (usize, usize) = (18, 13);
+/// Until the text of what was said comes.
+const ANSWER: Duration = Duration::from_millis(350);
+/// The matrix's 250 ms, and what the machine that tests it may be late by.
+const RECONNECTED: Duration = Duration::from_millis(250 + 50);
+
+struct Talk {
+    clouds: Clouds,
+    call: Call,
+    random: fastrand::Rng,
+    said: u16,
+}
+
+#[test]
+fn no_word_is_lost_over_two_hundred_disconnects() {
+    let talks: Vec<_> = (0..TALKS).map(|seed| thread::spawn(move || Talk::start(seed).run())).collect();
+    let outcomes = talks.into_iter().map(|talk| talk.join().expect("a talk without loss"));
+    let broken: u64 = outcomes.sum();
+    assert!(broken >= TALKS * BREAKS, "only {broken} disconnects");
+}
+
+impl Talk {
+    fn start(seed: u64) -> Self {
+        let delays = Delays { asr: Delay::Fixed(ANSWER), ..Delays::NONE };
+        let clouds = Clouds::planned(Plan { heard: Vec::new(), delays, ..Plan::default() });
+        let mut call = clouds.call();
+        // The last echo of the announcement.
+        (0..20).for_each(|_| call.pass(false));
+        Self { clouds, call, random: fastrand::Rng::with_seed(seed), said: 0 }
+    }
+
+    /// Talks until the line broke often enough; how often it did.
+    fn run(mut self) -> u64 {
+        let until = Instant::now() + Duration::from_secs(120);
+        while self.broken() < BREAKS {
+            assert!(Instant::now() < until, "only {} disconnects", self.broken());
+            self.plan_breaks();
+            self.say();
+        }
+        self.compare();
+        self.broken()
+    }
+
+    fn broken(&self) -> u64 {
+        let broken = |cloud: &Cloud| cloud.heard().broken + cloud.lines[0].resets() as u64;
+        self.clouds().map(broken).iter().sum()
+    }
+
+    fn clouds(&self) -> [&Cloud; 2] {
+        [&self.clouds.first, &self.clouds.spare]
+    }
+
+    /// Of the connections that follow, one is closed by each service and one is reset in the middle of a message.
+    fn plan_breaks(&mut self) {
+        let mut random = self.random.fork();
+        for cloud in self.clouds() {
+            // Longer than any utterance: not in the midst of what is said again.
+            let after = Duration::from_millis(random.u64(5_500..9_000));
+            let reason = "NET-0000".to_owned();
+            cloud.deepgram.world.script.push(Fault::Close { code: 1011, reason, after });
+            cloud.lines[0].cut_after(Duration::from_millis(random.u64(500..3_500)));
+        }
+    }
+
+    /// Says new words, and waits for the answer to them.
+    fn say(&mut self) {
+        let before = self.call.seen.len();
+        for word in 1..=WORDS {
+            for frame in 0..WORD {
+                let mut voiced = self.call.voiced();
+                if frame == WORD / 2 {
+                    marks::mark(&mut voiced.0, self.said);
+                }
+                self.call.send(&voiced);
+            }
+            self.said += 1;
+            if word % PAUSE.1 == 0 {
+                (0..PAUSE.0).for_each(|_| self.call.pass(false));
+            }
+        }
+        self.call.wait_since(before, "final", Duration::from_secs(12));
+        self.call.wait_since(before, "playback_ended", Duration::from_secs(12));
+        (0..20).for_each(|_| self.call.pass(false));
+    }
+
+    fn compare(&self) {
+        let seen = &self.call.seen;
+        let errors: Vec<_> = seen.iter().filter(|event| event["type"] == "error").collect();
+        assert!(errors.is_empty(), "{errors:#?}\n{}", self.clouds.daemon.logged());
+        let finals = seen.iter().filter(|event| event["type"] == "final");
+        let text = finals.filter_map(|event| event["text"].as_str()).collect::<Vec<_>>().join(" ");
+        let said = (0..self.said).map(marks::word).collect::<Vec<_>>().join(" ");
+        assert_eq!(text, said, "{}", self.clouds.daemon.logged());
+        let mut late = self.clouds().map(|cloud| cloud.lines[0].reconnects()).concat();
+        late.retain(|took| *took > RECONNECTED);
+        assert!(late.is_empty(), "not connected again in time: {late:?}");
+    }
+}

@@ -1,0 +1,183 @@
+//! A line between the daemon and a service that can be cut, frozen and held up.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Half of a text message of a server.
+const HALF_A_FRAME: &[u8] = b"\x81\x7e\x01\x00{\"type\":\"Resu";
+/// The first byte of a server's goodbye.
+const GOODBYE: u8 = 0x88;
+/// A connection that brought more than this carried audio.
+const UPGRADE_BYTES: usize = 4_000;
+
+/// How the line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weather {
+    Good,
+    /// Connections stay open, and all that is sent on them is lost.
+    Swallows,
+    /// All that is sent comes once it is good again, as it does where packets were lost.
+    Down,
+}
+
+/// What became of one connection that carried audio.
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    accepted: Instant,
+    /// When it broke: it was cut here, or the server said goodbye.
+    broke: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    /// A connection that carries audio is reset when it is so old, in the middle of a message to the daemon.
+    cuts: VecDeque<Duration>,
+    resets: usize,
+    connections: Vec<Connection>,
+}
+
+/// The line. It lasts as long as its runtime.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    weather: watch::Sender<Weather>,
+    log: Arc<Mutex<Log>>,
+}
+
+impl Relay {
+    /// Passes on to `server` what comes.
+    pub(crate) async fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (weather, told) = watch::channel(Weather::Good);
+        let log = Arc::new(Mutex::new(Log::default()));
+        let shared = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (told, log) = (told.clone(), Arc::clone(&shared));
+                tokio::spawn(async move {
+                    let server = TcpStream::connect(server).await.expect("the server listens");
+                    Pass::new(client, server, told, log).run().await;
+                });
+            }
+        });
+        Self { address, weather, log }
+    }
+
+    pub(crate) fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// The next connection that carries audio at this age is reset then.
+    pub(crate) fn cut_after(&self, age: Duration) {
+        lock(&self.log).cuts.push_back(age);
+    }
+
+    /// Connections that were reset as wished.
+    pub(crate) fn resets(&self) -> usize {
+        lock(&self.log).resets
+    }
+
+    /// From the end of each broken connection that carried audio to the beginning of the next one.
+    pub(crate) fn reconnects(&self) -> Vec<Duration> {
+        let log = lock(&self.log);
+        let after =
+            |broke: Instant| log.connections.iter().map(|c| c.accepted).filter(|at| *at > broke).min();
+        let broken = log.connections.iter().filter_map(|connection| connection.broke);
+        broken.filter_map(|broke| Some(after(broke)?.duration_since(broke))).collect()
+    }
+}
+
+/// One connection.
+struct Pass {
+    client: TcpStream,
+    server: TcpStream,
+    weather: watch::Receiver<Weather>,
+    log: Arc<Mutex<Log>>,
+    connection: Connection,
+    sent: usize,
+}
+
+impl Pass {
+    fn new(
+        client: TcpStream,
+        server: TcpStream,
+        weather: watch::Receiver<Weather>,
+        log: Arc<Mutex<Log>>,
+    ) -> Self {
+        for stream in [&client, &server] {
+            stream.set_nodelay(true).expect("a socket");
+        }
+        let connection = Connection { accepted: Instant::now(), broke: None };
+        Self { client, server, weather, log, connection, sent: 0 }
+    }
+
+    async fn run(mut self) {
+        self.pass_on().await;
+        if self.sent > UPGRADE_BYTES {
+            lock(&self.log).connections.push(self.connection);
+        }
+    }
+
+    async fn pass_on(&mut self) {
+        let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        loop {
+            tokio::select! {
+                read = self.client.read(&mut up) => {
+                    let Ok(read @ 1..) = read else { return };
+                    self.sent += read;
+                    if self.is_cut() {
+                        return self.reset().await;
+                    }
+                    if self.arrives().await && self.server.write_all(&up[..read]).await.is_err() {
+                        return;
+                    }
+                }
+                read = self.server.read(&mut down) => {
+                    let Ok(read @ 1..) = read else { return };
+                    if down[0] == GOODBYE {
+                        self.connection.broke = Some(Instant::now());
+                    }
+                    if self.arrives().await && self.client.write_all(&down[..read]).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether what was sent arrives, once it does.
+    async fn arrives(&mut self) -> bool {
+        let weather = self.weather.wait_for(|weather| *weather != Weather::Down).await;
+        weather.is_ok_and(|weather| *weather == Weather::Good)
+    }
+
+    fn is_cut(&self) -> bool {
+        let mut log = lock(&self.log);
+        let age = self.connection.accepted.elapsed();
+        let due = self.sent > UPGRADE_BYTES && log.cuts.front().is_some_and(|due| age >= *due);
+        if due {
+            log.cuts.pop_front();
+            log.resets += 1;
+        }
+        due
+    }
+
+    async fn reset(&mut self) {
+        // It may be gone by itself.
+        let _gone = self.client.write_all(HALF_A_FRAME).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.client.set_zero_linger().expect("a socket");
+        self.connection.broke = Some(Instant::now());
+    }
+}
+
+fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
