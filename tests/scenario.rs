@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dragoman_tests::simulation::{Behaviour, Simulation, Sound, Speech};
 use proptest::prelude::*;
-use session::{Cue, Event, Input, Manner, UtteranceId, announcement};
+use session::{Component, Cue, Event, Input, Manner, UtteranceId, announcement};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -240,6 +240,54 @@ fn without_a_voice_nothing_is_listened_to() {
     let simulation = run(&conversation(3, secs(8)), behaviour, 6, secs(40));
     assert_eq!(simulation.frames_recognised, 0);
     assert!((5..=9).contains(&cues(&simulation, Cue::Error)), "{:?}", simulation.played);
+}
+
+#[test]
+fn an_outage_is_told_once_in_both_languages_and_its_end_too() {
+    let served = |served| Input::Served { component: Component::Mt, served };
+    let mut simulation = Simulation::new(vec![speech(0, secs(12), 4, "en")], Behaviour::GOOD, 9);
+    simulation.run(secs(11));
+    simulation.set_behaviour(Behaviour { fails: 100, streams: false, ..Behaviour::GOOD });
+    simulation.tell(served(false));
+    simulation.run(secs(40));
+    simulation.set_behaviour(Behaviour::GOOD);
+    simulation.tell(served(true));
+    simulation.run(secs(60));
+    let words = |sound: &Sound| match sound {
+        Sound::Cue(cue) => cue.words().map(|(text, _)| text),
+        Sound::Speech(_) => None,
+    };
+    let notices: Vec<_> = simulation.played.iter().filter_map(|(_, sound)| words(sound)).collect();
+    assert_eq!(
+        notices,
+        [
+            "There is no translation now.",
+            "Ahora no hay traducción.",
+            "The translation works again.",
+            "La traducción funciona de nuevo.",
+        ]
+    );
+    assert_eq!(cues(&simulation, Cue::Error), 1, "what he said meanwhile was lost: {:?}", simulation.played);
+    assert_every_frame_counted(&simulation);
+    assert_eq!(simulation.echo_recognised, 0);
+}
+
+#[test]
+fn a_caller_who_finds_no_voice_is_told_why_and_nothing_of_him_is_listened_to() {
+    let script = [speech(0, secs(4), 4, "en")];
+    let mut simulation = Simulation::new(script.to_vec(), Behaviour { fails: 100, ..Behaviour::GOOD }, 10);
+    simulation.run(Duration::from_millis(500));
+    simulation.tell(Input::Served { component: Component::Tts, served: false });
+    simulation.run(secs(20));
+    assert_eq!(simulation.frames_recognised, 0);
+    let is_notice = |sound: &Sound| matches!(sound, Sound::Cue(Cue::Unavailable(_)));
+    assert_eq!(simulation.played.iter().filter(|(_, sound)| is_notice(sound)).count(), 2);
+    simulation.set_behaviour(Behaviour::GOOD);
+    simulation.tell(Input::Served { component: Component::Tts, served: true });
+    simulation.run(secs(40));
+    let is_good_news = |sound: &Sound| matches!(sound, Sound::Cue(Cue::Available(_)));
+    assert!(!simulation.played.iter().any(|(_, sound)| is_good_news(sound)), "the announcement says it");
+    assert!(simulation.events.iter().any(|(_, event)| *event == Event::Listening));
 }
 
 #[test]

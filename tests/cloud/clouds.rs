@@ -166,6 +166,8 @@ impl Clouds {
         );
         let daemon = Daemon::start_trusting(&configuration, plan.trusted.as_deref());
         let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
+        // Hers and his language, for the beginning and the end of an outage.
+        clouds.wait_until("the notices are spoken", |status| status["notices"] == 4);
         clouds.wait_until("every engine was tried", |status| {
             let stages = status["engines"].as_object().expect("stages");
             stages

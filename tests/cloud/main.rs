@@ -1,10 +1,12 @@
 //! The daemon's interpreter room on cloud engines: emulated, strict, and failing in all the ways that real ones do.
 
+mod checking;
 mod clouds;
 mod credentials;
 mod disconnects;
 mod failing;
 mod glossary;
+mod outage;
 mod reasons;
 mod relay;
 mod remembering;

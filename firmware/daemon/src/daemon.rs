@@ -64,7 +64,7 @@ async fn serve(config: Config) -> Result<(), String> {
     })?;
     let control = ControlSocket::bind(&config.control)
         .map_err(|error| format!("control.socket {}: {error}", config.control.display()))?;
-    let outside = Outside::new(&config.engines).map_err(|failure| failure.to_string())?;
+    let outside = Outside::new(&config.engines, config.languages()).map_err(|failure| failure.to_string())?;
     let (media, media_events) =
         media::start(&config.media).map_err(|error| format!("no media thread: {error}"))?;
     for refused in media.status().refused {
@@ -72,7 +72,7 @@ async fn serve(config: Config) -> Result<(), String> {
     }
     let hub = Arc::new(Hub::new(config, media, outside));
     let engines = Arc::clone(&hub);
-    tokio::spawn(async move { engines.outside.watch().await });
+    tokio::spawn(async move { engines.outside.watch(&engines.config.notices()).await });
     tokio::spawn(web::serve(Arc::clone(&hub)));
 
     let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events);

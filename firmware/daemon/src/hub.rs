@@ -182,6 +182,7 @@ impl Hub {
             "glossary": self.outside.glossary_report(),
             "health": self.health_at.get().map(ToString::to_string),
             "translation_cache": self.outside.translations.report(),
+            "notices": self.outside.notices.count(),
             "legs": legs,
             "media": self.media.status(),
             "rooms": rooms,

@@ -2,7 +2,7 @@
 
 use audio_path::{LegId, Timestamp};
 use serde_json::{Map, Value, json};
-use session::{Cue, Discards, Event, FrameCounts, Latency};
+use session::{Discards, Event, FrameCounts, Latency};
 
 use crate::clients::EngineReport;
 use crate::media::LegShared;
@@ -71,9 +71,7 @@ impl Report {
                 Self::new("playback_started", json!({ "segment": segment.0 }))
             }
             Event::PlaybackEnded { segment } => Self::new("playback_ended", json!({ "segment": segment.0 })),
-            Event::CuePlayed { cue } => {
-                Self::new("cue", json!({ "cue": if *cue == Cue::Wait { "wait" } else { "error" } }))
-            }
+            Event::CuePlayed { cue } => Self::new("cue", json!({ "cue": cue.name() })),
             Event::Error { component, message } => Self::error(component.name(), message),
         }
     }

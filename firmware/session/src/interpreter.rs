@@ -5,6 +5,7 @@ use audio_path::{SegmentId, Timestamp};
 
 use crate::ear::{Ear, FrameCounts};
 use crate::language::announcement;
+use crate::outage::Outage;
 use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, TTS_DEADLINE};
 use crate::turns::{Hearing, Turn, Turns, Utterance};
 use crate::{Action, Component, Cue, Event, Input, Language, LanguagePair, UtteranceId};
@@ -13,8 +14,10 @@ use crate::{Action, Component, Cue, Event, Input, Language, LanguagePair, Uttera
 const WAIT_CUE_AFTER: Duration = Duration::from_secs(1);
 /// From one wait cue to the next.
 const WAIT_CUE_EVERY: Duration = Duration::from_millis(2_500);
-/// A cue lasts a fraction of a second; without an answer for this long it is not being played.
+/// A cue lasts a fraction of a second; without an answer for this long it is not being played …
 const CUE_DEADLINE: Duration = Duration::from_secs(3);
+/// … and a spoken notice not after this long.
+const NOTICE_DEADLINE: Duration = Duration::from_secs(15);
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
 /// A translation that is this far behind is played faster.
@@ -69,6 +72,7 @@ pub struct Interpreter {
     cue: Option<(SegmentId, Timestamp)>,
     wait_cue_at: Option<Timestamp>,
     tone_due: bool,
+    pub(crate) outage: Outage,
     next_segment: u32,
     next_utterance: u32,
     /// The last sentences, each in its language.
@@ -89,6 +93,7 @@ impl Interpreter {
             cue: None,
             wait_cue_at: None,
             tone_due: false,
+            outage: Outage::default(),
             next_segment: 0,
             next_utterance: 0,
             said: VecDeque::new(),
@@ -117,6 +122,7 @@ impl Interpreter {
             Input::SpeechFailed { segment, reason } => self.speech_failed(now, segment, reason),
             Input::PlaybackStarted { segment } => self.playback_started(now, segment),
             Input::PlaybackEnded { segment } => self.playback_ended(now, segment),
+            Input::Served { component, served } => self.outage.served(now, component, served),
             Input::Connected | Input::Tick => {}
         }
         self.meet_deadlines(now);
@@ -137,7 +143,9 @@ impl Interpreter {
         let hold = if self.holds() && !self.is_playing() { self.turns.hold_ends() } else { None };
         let cue = if self.may_cue() { self.wait_cue_at } else { None };
         let playing = self.cue.map(|(_, deadline)| deadline);
-        [again, hold, cue, playing, self.ear.deadline(), self.turns.deadline()].into_iter().flatten().min()
+        let notice = self.outage.deadline().filter(|_| self.is_connected());
+        let deadlines = [again, hold, cue, playing, notice, self.ear.deadline(), self.turns.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// What became of the captured frames so far.
@@ -226,8 +234,16 @@ impl Interpreter {
         self.cue.is_some() || self.turns.is_playing()
     }
 
+    pub(crate) fn is_announced(&self) -> bool {
+        self.announcement == Announcement::Spoken
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.announcement != Announcement::Unspoken
+    }
+
     /// Whether somebody speaks who is not to be talked over.
-    fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.manner == Manner::Consecutive && self.ear.speaking() && !self.turns.is_settled()
     }
 
@@ -263,7 +279,14 @@ impl Interpreter {
 
     /// Plays whatever comes next, unless something is played already.
     fn take_turns(&mut self, now: Timestamp) {
+        self.heed_outage(now);
         while !self.is_playing() {
+            if let Some(notice) = self.next_notice(now) {
+                // It says what the tone would.
+                self.tone_due = false;
+                self.play_cue(now, notice);
+                return;
+            }
             if self.tone_due {
                 self.tone_due = false;
                 self.play_cue(now, Cue::Error);
@@ -320,7 +343,8 @@ impl Interpreter {
 
     fn play_cue(&mut self, now: Timestamp, cue: Cue) {
         let segment = self.new_segment();
-        self.cue = Some((segment, now + CUE_DEADLINE));
+        let limit = if cue.is_spoken() { NOTICE_DEADLINE } else { CUE_DEADLINE };
+        self.cue = Some((segment, now + limit));
         self.ear.gate.playback_begins();
         self.actions.push_back(Action::PlayCue { segment, cue });
         self.emit(Event::CuePlayed { cue });

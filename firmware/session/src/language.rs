@@ -33,6 +33,9 @@ impl FromStr for Language {
 }
 
 impl Language {
+    /// What is spoken where there are no words in another language.
+    pub const ENGLISH: Self = Self(*b"en");
+
     /// The code, two lower-case letters.
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).expect("from_str admits ASCII letters only")
@@ -76,6 +79,9 @@ pub struct LanguagePair {
 }
 
 impl LanguagePair {
+    /// Where nobody said which.
+    pub const ENGLISH_AND_SPANISH: Self = Self { first: Language::ENGLISH, second: Language(*b"es") };
+
     /// `None` where both are the same language: there is nothing to interpret.
     pub fn new(first: Language, second: Language) -> Option<Self> {
         (first != second).then_some(Self { first, second })
@@ -101,7 +107,7 @@ pub fn announcement(language: Language) -> (&'static str, Language) {
         "de" => "Eine Maschine übersetzt dieses Gespräch.",
         "it" => "Una macchina traduce questa chiamata.",
         "pt" => "Uma máquina traduz esta chamada.",
-        _ => return ("A machine translates this call.", Language(*b"en")),
+        _ => return ("A machine translates this call.", Language::ENGLISH),
     };
     (text, language)
 }

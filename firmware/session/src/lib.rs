@@ -57,6 +57,7 @@ mod hearing;
 mod interpreter;
 mod language;
 mod message;
+mod outage;
 pub mod recovery;
 mod segment;
 mod speaking;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use audio_path::{Captured, Frame, SegmentId};
 
 use crate::Language;
+use crate::outage::notice;
 
 /// Names what one speaker says between pauses; unique within the leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,8 @@ pub enum Input<'a> {
     PlaybackStarted { segment: SegmentId },
     /// The last frame of a segment or cue was written to the phone.
     PlaybackEnded { segment: SegmentId },
+    /// Whether any engine of a stage answers, as far as is known: told when that changes.
+    Served { component: Component, served: bool },
     /// Time passed: a deadline is due.
     Tick,
 }
@@ -49,6 +52,41 @@ pub enum Cue {
     Wait,
     /// Something that was said could not be translated.
     Error,
+    /// Spoken in this language: there is no translation now.
+    Unavailable(Language),
+    /// Spoken in this language: there is a translation again.
+    Available(Language),
+}
+
+impl Cue {
+    /// What is said to a caller who speaks `language`: that there is no translation, or that there is one again.
+    pub fn notice(unavailable: bool, language: Language) -> Self {
+        let (_, spoken_in) = notice(unavailable, language);
+        if unavailable { Self::Unavailable(spoken_in) } else { Self::Available(spoken_in) }
+    }
+
+    /// The cue as reports spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Error => "error",
+            Self::Unavailable(_) => "unavailable",
+            Self::Available(_) => "available",
+        }
+    }
+
+    /// Whether it is a notice in words, and in which.
+    pub fn words(self) -> Option<(&'static str, Language)> {
+        match self {
+            Self::Wait | Self::Error => None,
+            Self::Unavailable(language) => Some(notice(true, language)),
+            Self::Available(language) => Some(notice(false, language)),
+        }
+    }
+
+    pub(crate) const fn is_spoken(self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Available(_))
+    }
 }
 
 /// What the caller of [`Interpreter`](crate::Interpreter) is to do, in the order given.

@@ -3,6 +3,7 @@
 mod call;
 mod captions;
 mod check;
+mod cloud;
 mod keep;
 mod report;
 mod say;
@@ -11,13 +12,15 @@ mod waterfall;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use lab::appliance::{Appliance, Options};
 use lab::cache::Cache;
 use lab::interrupt;
 use lab::setup::Progress;
+use serde::Serialize;
 
 use captions::Captions;
+use cloud::Cloud;
 use say::say;
 
 /// Dials a box on this machine, speaks English and shows what comes back.
@@ -32,6 +35,18 @@ struct Cli {
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
+    /// Who hears, translates and speaks
+    #[arg(long, value_enum, default_value = "device")]
+    engines: Engines,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum Engines {
+    /// The engines on the device
+    Device,
+    /// The same, behind the protocols of Deepgram, `DeepL` and Aura
+    CloudEmulated,
 }
 
 fn main() -> ExitCode {
@@ -62,7 +77,13 @@ fn run(cli: &Cli) -> Result<bool> {
     if cli.keep {
         options.sip = keep::address();
     }
-    let mut appliance = Appliance::start(&cache, options)?;
+    let mut cloud = None;
+    let mut appliance = Appliance::start_with(&cache, options, |engines, directory| {
+        if cli.engines == Engines::Device {
+            return Ok(toml::Table::new());
+        }
+        cloud.insert(Cloud::start(engines)?).tables(directory)
+    })?;
     progress.finish();
 
     let captions = Captions::start(appliance.daemon.listen()?);
@@ -72,7 +93,8 @@ fn run(cli: &Cli) -> Result<bool> {
     }
     let call = call::with_recording(&mut appliance, &cache)?;
     let story = captions.finish()?;
-    let report = report::Report::new(&appliance, &cache, &call, &story)?;
+    let faults = cloud.as_ref().map(Cloud::complaints).unwrap_or_default();
+    let report = report::Report::new(&appliance, &cache, &call, &story, cli.engines, faults)?;
     report.show();
     if cli.keep {
         keep::until_interrupted(&mut appliance)?;

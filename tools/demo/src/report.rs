@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use softphone::{Clip, ScriptEnd};
 
+use crate::Engines;
 use crate::call::RecordedCall;
 use crate::check::{Checks, Texts};
 use crate::say::{self, say};
@@ -30,6 +31,7 @@ const RECORDINGS: usize = 10;
 pub(crate) struct Report {
     pub(crate) ok: bool,
     complaints: Vec<String>,
+    engines: Engines,
     said: String,
     transcript: String,
     translation: String,
@@ -49,6 +51,8 @@ impl Report {
         cache: &Cache,
         call: &RecordedCall,
         story: &[Value],
+        engines: Engines,
+        faults: Vec<String>,
     ) -> Result<Self> {
         let clip = call.report.recording.as_ref().context("the softphone has recorded nothing")?;
         let recording = keep_recording(clip, cache)?;
@@ -69,7 +73,8 @@ impl Report {
         };
         let mut report = Self {
             ok: false,
-            complaints: Vec::new(),
+            complaints: faults,
+            engines,
             checks: Checks::new(texts),
             said,
             transcript,
@@ -82,7 +87,8 @@ impl Report {
             media: media(&appliance.daemon.status()?),
             recording,
         };
-        report.complaints = report.complaints(call);
+        let complaints = report.complaints(call);
+        report.complaints.extend(complaints);
         report.ok = report.complaints.is_empty();
         Ok(report)
     }

@@ -116,6 +116,14 @@ impl Emulator {
     }
 }
 
+impl Emulator {
+    /// Ends it and all its connections, as dropping it does.
+    pub fn end(&self) {
+        self.task.abort();
+        self.world.ended.send_replace(());
+    }
+}
+
 /// Its connections send small messages at once: one that waits for the other's acknowledgement would be measured as
 /// a service's delay.
 pub(crate) struct Prompt(TcpListener);
@@ -139,7 +147,6 @@ impl Listener for Prompt {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        self.task.abort();
-        self.world.ended.send_replace(());
+        self.end();
     }
 }

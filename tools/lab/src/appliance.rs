@@ -1,6 +1,7 @@
 //! A whole box on this machine: Asterisk, the engines and the daemon, on free ports.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -54,6 +55,19 @@ impl Appliance {
     /// # Errors
     /// When something does not start; the error quotes its log.
     pub fn start(cache: &Cache, options: Options) -> Result<Self> {
+        Self::start_with(cache, options, |_, _| Ok(toml::Table::new()))
+    }
+
+    /// The same with more engines, by the tables `engines` and `engine` of the daemon's configuration: they are asked
+    /// for once those on the device are ready, and may keep files in the directory.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; those of `more`.
+    pub fn start_with(
+        cache: &Cache,
+        options: Options,
+        more: impl FnOnce(&Engines, &Path) -> Result<toml::Table>,
+    ) -> Result<Self> {
         let run_dir = RunDir::create(cache)?;
         let here = |port| SocketAddr::new(LOOPBACK, port);
         let mut engines = Engines::start(engines::Options {
@@ -67,11 +81,13 @@ impl Appliance {
         // While the models load.
         let asterisk = start_asterisk(cache, options.sip, &run_dir)?;
         engines.wait_ready()?;
+        let mut tables = daemon::on_device(engines.speech(), engines.translation());
+        tables.extend(more(&engines, run_dir.path())?);
         let daemon = Daemon::start(&daemon::Options {
             program: program("dragomand")?,
             run_dir: run_dir.path().to_owned(),
             pipes: asterisk.pipes(),
-            engines: daemon::on_device(engines.speech(), engines.translation()),
+            engines: tables,
             rooms: options.rooms,
         })?;
         Ok(Self { daemon, engines, asterisk, run_dir })

@@ -3,6 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
+use clap::ValueEnum;
 use lab::cache::Cache;
 use lab::programs::program;
 use lab::setup::{self, Profile};
@@ -24,6 +25,17 @@ pub(crate) struct Args {
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
+    /// Who hears, translates and speaks
+    #[arg(long, value_enum, default_value = "device")]
+    engines: Engines,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Engines {
+    /// The engines on the device
+    Device,
+    /// The same, behind the protocols of Deepgram, `DeepL` and Aura, as if a vendor ran them
+    CloudEmulated,
 }
 
 /// With `--json` the last line is an object whatever happens.
@@ -45,6 +57,9 @@ fn prepare_and_hand_over(args: &Args, cache: &Cache) -> Result<ExitCode> {
     let mut command = Command::new(program("dragoman-demo")?);
     let flags = [(args.keep, "--keep"), (args.mic, "--mic"), (args.json, "--json")];
     command.args(flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag));
+    if let Engines::CloudEmulated = args.engines {
+        command.args(["--engines", "cloud-emulated"]);
+    }
     command.env("DRAGOMAN_CACHE", cache.root());
     build::become_program(command)
 }

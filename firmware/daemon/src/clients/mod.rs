@@ -6,9 +6,11 @@ mod chain;
 mod connection;
 mod http;
 mod mt;
+mod notices;
 mod resample;
 mod stage;
 mod tls;
+mod trial;
 mod tts;
 mod websocket;
 
@@ -20,7 +22,8 @@ use engines::{Failure, FailureKind};
 use futures_util::future::join_all;
 use rustls::ClientConfig;
 use serde_json::Value;
-use session::{Language, UtteranceId};
+use session::{Cue, Language, LanguagePair, UtteranceId};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Asr, Engines, Mt, Tts};
@@ -30,13 +33,17 @@ use stage::{Due, Stage};
 pub use advice::Site;
 pub use asr::{AsrInput, Recogniser};
 pub use mt::{Cache, CacheCounts, TranslateJob, Translator};
+pub use notices::Notices;
 pub use stage::EngineReport;
+pub use trial::Trial;
 pub use tts::{SpeakJob, Speaker};
 
 /// How often it is seen whether an engine is due for a probe.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// How long a probe may take; longer than a connection may, so that both are told apart.
 const PROBE_DEADLINE: Duration = Duration::from_millis(1_900);
+/// How long something real may take.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(5);
 /// How long nothing may be heard of an engine next door …
 const NEAR_EVERY: Duration = Duration::from_secs(1);
 /// … and of one far away.
@@ -61,6 +68,10 @@ pub struct Outside {
     pub mt: Arc<Stage<Mt>>,
     /// Speech synthesis.
     pub tts: Arc<Stage<Tts>>,
+    /// In which languages engines are tried.
+    languages: LanguagePair,
+    /// What callers hear when nobody can speak.
+    pub notices: Notices,
     /// What was translated lately.
     pub translations: Arc<Cache>,
 }
@@ -90,11 +101,11 @@ pub enum Answer {
 }
 
 impl Outside {
-    /// Nothing is connected yet, and nothing held against anyone.
+    /// Nothing is connected yet, and nothing held against anyone. Engines are tried in `languages`.
     ///
     /// # Errors
     /// Where the TLS or HTTP library cannot be set up.
-    pub fn new(engines: &Engines) -> Result<Self, Failure> {
+    pub fn new(engines: &Engines, languages: LanguagePair) -> Result<Self, Failure> {
         let tls = tls::config()?;
         mt::Glossaries::announce(engines);
         Ok(Self {
@@ -107,23 +118,25 @@ impl Outside {
             asr: Stage::new("asr", &engines.asr, |asr| look_every(asr.is_near())),
             mt: Stage::new("mt", &engines.mt, |mt| look_every(mt.is_near())),
             tts: Stage::new("tts", &engines.tts, |tts| look_every(tts.is_near())),
+            languages,
+            notices: Notices::default(),
             translations: Arc::default(),
         })
     }
 
-    /// Tries every engine now, those that failed from time to time, and those of which nothing was heard for long, for
-    /// ever. Calls are answered all the same.
-    pub async fn watch(&self) {
-        let mut all = true;
+    /// Tries every engine, then has `notices` spoken and looks after the engines, for ever: those that failed, and
+    /// those of which nothing was heard for long. Calls are answered all the same.
+    pub async fn watch(&self, notices: &[Cue]) {
+        join_all(self.probe(true)).await;
+        tokio::join!(self.notices.prepare(&self.tts, &self.transport, notices), self.look_after());
+    }
+
+    async fn look_after(&self) {
         loop {
-            tokio::join!(
-                probe_due(&self.asr, all, |asr| asr::probe(&self.transport, asr)),
-                probe_due(&self.mt, all, |mt| mt::probe(&self.transport, mt)),
-                probe_due(&self.tts, all, |tts| tts::probe(&self.transport, tts)),
-            );
-            all = false;
-            self.translations.forget_old(now());
             sleep(PROBE_EVERY).await;
+            // One that takes its time holds no other up.
+            drop(self.probe(false));
+            self.translations.forget_old(now());
         }
     }
 
@@ -132,25 +145,48 @@ impl Outside {
         self.transport.glossaries.report()
     }
 
+    fn probe(&self, all: bool) -> Vec<JoinHandle<()>> {
+        let (wire, languages) = (&self.transport, self.languages);
+        let asr = probe_due(&self.asr, wire, all, move |wire, asr, real| async move {
+            if real { trial::asr(&wire, &asr, languages).await } else { asr::probe(&wire, &asr).await }
+        });
+        let mt = probe_due(&self.mt, wire, all, move |wire, mt, real| async move {
+            if real { trial::mt(&wire, &mt, languages).await } else { mt::probe(&wire, &mt).await }
+        });
+        let tts = probe_due(&self.tts, wire, all, move |wire, tts, real| async move {
+            if real { trial::tts(&wire, &tts, languages).await } else { tts::probe(&wire, &tts).await }
+        });
+        asr.into_iter().chain(mt).chain(tts).collect()
+    }
+
     /// How each engine does, stage by stage, best first.
     pub fn report(&self) -> Vec<EngineReport> {
         self.asr.report().chain(self.mt.report()).chain(self.tts.report()).collect()
     }
 }
 
-/// Tries the engines of a stage that are to be tried, at the same time: one that does not answer hides no other.
-async fn probe_due<'a, P, F>(stage: &'a Stage<P>, all: bool, probe: impl Fn(&'a P) -> F)
+/// Tries the engines of a stage that are to be tried, at the same time: one that does not answer hides no other. One
+/// that failed is asked for something real, since that may be what fails.
+fn probe_due<P, F>(
+    stage: &Arc<Stage<P>>,
+    transport: &Transport,
+    all: bool,
+    probe: impl Fn(Transport, P, bool) -> F,
+) -> Vec<JoinHandle<()>>
 where
-    F: Future<Output = Result<(), Failure>>,
+    P: Clone + Send + Sync + 'static,
+    F: Future<Output = Result<(), Failure>> + Send + 'static,
 {
-    let probes = stage.due(all).into_iter().map(|due: Due| {
-        let asked = timeout(PROBE_DEADLINE, probe(stage.provider(due.index)));
-        async move {
+    let start = |due: Due| {
+        let limit = if due.real { TRIAL_DEADLINE } else { PROBE_DEADLINE };
+        let asked = timeout(limit, probe(transport.clone(), stage.provider(due.index).clone(), due.real));
+        let stage = Arc::clone(stage);
+        tokio::spawn(async move {
             let late = |_| Failure::new(FailureKind::Slow, "no answer in time");
             stage.probed(due, &asked.await.map_err(late).flatten());
-        }
-    });
-    join_all(probes).await;
+        })
+    };
+    stage.due(all).into_iter().map(start).collect()
 }
 
 /// An engine next door costs nothing to look after; one far away would count each request.

@@ -37,6 +37,8 @@ struct Known {
     recoveries: RecoveryCounts,
     /// When something was heard of it last.
     heard: Timestamp,
+    /// It is being tried.
+    trying: bool,
 }
 
 /// How an engine does.
@@ -79,6 +81,8 @@ pub(super) struct Due {
     pub(super) index: usize,
     /// Without one nobody waits for it: what is known already is not told again.
     permit: Option<Permit>,
+    /// It failed: whether it works is seen by what it is for.
+    pub(super) real: bool,
 }
 
 impl<P> Stage<P> {
@@ -140,21 +144,33 @@ impl<P> Shared<P> {
     fn due(&self, index: usize, all: bool) -> Option<Due> {
         let now = now();
         let mut state = lock(&self.state);
-        if all || state.next_probe().is_some_and(|at| at <= now) {
-            return state.ask_again(now).map(|permit| Due { index, permit: Some(permit) });
+        let mut known = lock(&self.known);
+        if known.trying {
+            return None;
         }
-        let is_quiet = now.since(lock(&self.known).heard) >= self.look_every;
-        is_quiet.then_some(Due { index, permit: None })
+        let permit = if all || state.next_probe().is_some_and(|at| at <= now) {
+            Some(state.ask_again(now)?)
+        } else if now.since(known.heard) >= self.look_every {
+            None
+        } else {
+            return None;
+        };
+        known.trying = true;
+        Some(Due { index, permit, real: known.fault.is_some() })
     }
 
     fn probed(&self, stage: &str, permit: Option<Permit>, failure: Option<&Failure>) {
-        let known = self.fault().map(|fault| fault.kind);
-        if permit.is_none() && known == failure.map(|failure| failure.kind) {
-            lock(&self.known).heard = now();
-            return;
+        let is_news = {
+            let mut known = lock(&self.known);
+            (known.trying, known.heard) = (false, now());
+            known.fault.as_ref().map(|fault| fault.kind) != failure.map(|failure| failure.kind)
+        };
+        if let Some(permit) = permit {
+            self.answered(stage, permit, failure);
+        } else if is_news {
+            let permit = lock(&self.state).insist(now());
+            self.answered(stage, permit, failure);
         }
-        let permit = permit.unwrap_or_else(|| lock(&self.state).insist(now()));
-        self.answered(stage, permit, failure);
     }
 
     /// Remembers what came of a request, and says so where it changes something.

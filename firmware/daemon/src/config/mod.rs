@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use session::{Language, LanguagePair, Manner};
+use session::{Cue, Language, LanguagePair, Manner};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
@@ -34,6 +34,31 @@ pub struct Config {
     pub media: MediaConfig,
     /// The rooms that can be dialled.
     pub rooms: Vec<Room>,
+}
+
+impl Config {
+    /// The languages that engines are tried in: those of the first room that has any.
+    pub fn languages(&self) -> LanguagePair {
+        let of_a_room = self.rooms.iter().find_map(|room| match room.kind {
+            RoomKind::Interpreter(pair, _) => Some(pair),
+            RoomKind::Echo | RoomKind::EchoDirect => None,
+        });
+        of_a_room.unwrap_or(LanguagePair::ENGLISH_AND_SPANISH)
+    }
+
+    /// What the callers of its rooms may have to be told.
+    pub fn notices(&self) -> Vec<Cue> {
+        let mut cues = Vec::new();
+        for room in &self.rooms {
+            if let RoomKind::Interpreter(pair, _) = room.kind {
+                cues.extend(pair.both().map(|language| Cue::notice(true, language)));
+                cues.extend(pair.both().map(|language| Cue::notice(false, language)));
+            }
+        }
+        let mut seen = HashSet::new();
+        cues.retain(|cue| seen.insert(*cue));
+        cues
+    }
 }
 
 /// A room that can be dialled.

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use audio_path::{MediaEvent, MediaEventKind, Playable, SegmentId};
-use session::{Action, Event, Input, Interpreter, UtteranceId};
+use audio_path::{MediaEvent, MediaEventKind, Playable, SegmentId, Timestamp};
+use session::{Action, Component, Event, Input, Interpreter, UtteranceId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
@@ -20,6 +20,8 @@ use crate::tally::LegTally;
 const FRAMES_AHEAD: usize = 50;
 /// How often playback is topped up where nothing else wakes the leg.
 const TOP_UP_EVERY: Duration = Duration::from_millis(200);
+/// How often it is seen whether any engine answers.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Answers of engines that may wait for the leg's task.
 const MOST_ANSWERS: usize = 256;
 
@@ -39,6 +41,10 @@ struct InterpreterLeg<'a> {
     /// The segment whose frames went to the ring last.
     handed_over: Option<SegmentId>,
     tally: LegTally,
+    /// Whether hearing, translation and speech have an engine that answers.
+    served: [bool; 3],
+    /// When that is looked at next.
+    look_at: Timestamp,
 }
 
 /// Serves an interpreter room's leg until `down` is notified.
@@ -67,7 +73,7 @@ pub(super) async fn serve(
 
 impl<'a> InterpreterLeg<'a> {
     fn new(hub: &'a Hub, ends: LegEnds, room: Interpreter, answers: &mpsc::Sender<Answer>) -> Self {
-        let Outside { transport, asr, mt, tts, translations } = &hub.outside;
+        let Outside { transport, asr, mt, tts, translations, .. } = &hub.outside;
         let recogniser = Recogniser::new(asr, transport, answers.clone());
         let translator = Translator::new(mt, transport, translations, answers.clone());
         tokio::spawn(recogniser.clone().warm(room.languages().both()));
@@ -85,6 +91,8 @@ impl<'a> InterpreterLeg<'a> {
             utterances: HashMap::new(),
             handed_over: None,
             tally: LegTally::default(),
+            served: [true; 3],
+            look_at: Timestamp::default(),
         }
     }
 
@@ -98,7 +106,7 @@ impl<'a> InterpreterLeg<'a> {
         loop {
             let deadline = self.room.next_deadline().map(|deadline| deadline.since(now()));
             let top_up = self.playback.is_playing().then_some(TOP_UP_EVERY);
-            let pause = deadline.into_iter().chain(top_up).min().unwrap_or(Duration::from_secs(3_600));
+            let pause = deadline.into_iter().chain(top_up).min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
             tokio::select! {
                 () = inbox.captured.notified() => self.drain_captured(),
                 Some(event) = media.recv() => self.played(event),
@@ -106,6 +114,29 @@ impl<'a> InterpreterLeg<'a> {
                 () = sleep(pause) => self.tell(Input::Tick),
             }
             self.top_up();
+            self.look_at_engines();
+        }
+    }
+
+    /// Tells the session where a stage was lost, or is there again.
+    fn look_at_engines(&mut self) {
+        if now() < self.look_at {
+            return;
+        }
+        self.look_at = now() + LOOK_EVERY;
+        let served = [self.recogniser.is_served(), self.translator.is_served(), self.speaker.is_served()];
+        let before = std::mem::replace(&mut self.served, served);
+        for (component, place) in [(Component::Asr, 0), (Component::Mt, 1), (Component::Tts, 2)] {
+            if served[place] != before[place] {
+                let served = served[place];
+                log::warn!(
+                    "leg {}: {} {}",
+                    self.ends.id.0,
+                    component.name(),
+                    if served { "is there again" } else { "is lost: no engine answers" }
+                );
+                self.tell(Input::Served { component, served });
+            }
         }
     }
 
@@ -181,7 +212,8 @@ impl<'a> InterpreterLeg<'a> {
             Action::Play { segment, hurried } => self.playback.play(segment, hurried),
             Action::PlayCue { segment, cue } => {
                 self.playback.expect(segment);
-                self.playback.add(segment, sounds::samples(cue));
+                let notice = self.hub.outside.notices.get(cue);
+                self.playback.add(segment, notice.as_deref().unwrap_or_else(|| sounds::samples(cue)));
                 self.playback.complete(segment);
                 self.playback.play(segment, false);
             }

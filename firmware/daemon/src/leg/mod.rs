@@ -159,7 +159,7 @@ mod tests {
         let config = config::load(&path).unwrap();
         let room = config.rooms[0].clone();
         let (media, _events) = media::start(&config.media).unwrap();
-        let outside = clients::Outside::new(&config.engines).unwrap();
+        let outside = clients::Outside::new(&config.engines, config.languages()).unwrap();
         let hub = Arc::new(Hub::new(config, media, outside));
         let shared = Arc::clone(&hub);
         let task = tokio::spawn(async move {

@@ -12,11 +12,16 @@ static WAIT: LazyLock<Vec<i16>> = LazyLock::new(|| notes(&[(440.0, 60), (587.0, 
 /// Three falling notes, −16 dBFS: something went wrong.
 static ERROR: LazyLock<Vec<i16>> = LazyLock::new(|| notes(&[(622.0, 140), (523.0, 140), (392.0, 220)], 0.16));
 
+/// The same notes rising: all is well again. For where that could never be spoken.
+static AVAILABLE: LazyLock<Vec<i16>> =
+    LazyLock::new(|| notes(&[(392.0, 140), (523.0, 140), (622.0, 220)], 0.16));
+
 /// The samples of a cue, 16 kHz mono.
 pub(super) fn samples(cue: Cue) -> &'static [i16] {
     match cue {
         Cue::Wait => &WAIT,
-        Cue::Error => &ERROR,
+        Cue::Error | Cue::Unavailable(_) => &ERROR,
+        Cue::Available(_) => &AVAILABLE,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod provider;
 mod stream;
+mod trial;
 mod wyoming;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use super::{Answer, Transport};
 use crate::config::Asr;
 use stream::Stream;
 use wyoming::Wyoming;
+
+pub(super) use trial::trial;
 
 /// How long the whole text may take after the last audio; the session gives up at about the same time.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
@@ -92,13 +95,7 @@ struct Utterance {
 impl Recogniser {
     /// A recogniser of `stage`'s engines that answers to `answers`.
     pub fn new(stage: &Arc<Stage<Asr>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
-        let backend = |provider: &Asr| match provider {
-            Asr::Wyoming(endpoint) => Backend::Wyoming(Wyoming::new(endpoint.clone())),
-            Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
-                Backend::Stream(Stream::new(transport.clone(), provider.clone()))
-            }
-        };
-        let backends = stage.providers().map(backend).collect();
+        let backends = stage.providers().map(|provider| Backend::new(provider, transport)).collect();
         Self(Arc::new(Inner { line: Line::new(stage), backends, answers }))
     }
 
@@ -121,18 +118,7 @@ impl Recogniser {
     /// Begins an utterance: audio goes into what is returned, dropping it takes the wish back.
     pub fn recognise(&self, id: UtteranceId, languages: [Language; 2]) -> mpsc::Sender<AsrInput> {
         let (sender, input) = mpsc::channel(MOST_FRAMES);
-        let utterance = Utterance {
-            id,
-            languages,
-            input,
-            kept: Vec::new(),
-            answered: Duration::ZERO,
-            finished: false,
-            streamed: false,
-            text: String::new(),
-            language: None,
-            answers: self.0.answers.clone(),
-        };
+        let utterance = Utterance::new(id, languages, input, self.0.answers.clone());
         tokio::spawn(self.clone().run(utterance));
         sender
     }
@@ -157,11 +143,7 @@ impl Recogniser {
         let mut effort = self.0.line.effort(SPEECH_DEADLINE + ANSWER_DEADLINE, true);
         loop {
             let turn = effort.turn().await?;
-            let attempted = match &self.0.backends[turn.index] {
-                Backend::Wyoming(wyoming) => wyoming.attempt(utterance).await,
-                Backend::Stream(stream) => stream.attempt(utterance).await,
-            };
-            let done = match attempted {
+            let done = match self.0.backends[turn.index].attempt(utterance).await {
                 Err(Ended::Unwanted) => return Err(Ended::Unwanted),
                 Err(Ended::Interrupted(failure)) => effort.interrupted(failure),
                 Err(Ended::Failed(failure)) => effort.judge(Err(failure)),
@@ -174,7 +156,45 @@ impl Recogniser {
     }
 }
 
+impl Backend {
+    fn new(provider: &Asr, transport: &Transport) -> Self {
+        match provider {
+            Asr::Wyoming(endpoint) => Self::Wyoming(Wyoming::new(endpoint.clone())),
+            Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
+                Self::Stream(Stream::new(transport.clone(), provider.clone()))
+            }
+        }
+    }
+
+    async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
+        match self {
+            Self::Wyoming(wyoming) => wyoming.attempt(utterance).await,
+            Self::Stream(stream) => stream.attempt(utterance).await,
+        }
+    }
+}
+
 impl Utterance {
+    fn new(
+        id: UtteranceId,
+        languages: [Language; 2],
+        input: mpsc::Receiver<AsrInput>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
+        Self {
+            id,
+            languages,
+            input,
+            kept: Vec::new(),
+            answered: Duration::ZERO,
+            finished: false,
+            streamed: false,
+            text: String::new(),
+            language: None,
+            answers,
+        }
+    }
+
     /// Keeps a frame in case it must be sent again.
     fn keep(&mut self, frame: &Frame) {
         if self.kept.len() < MOST_FRAMES {

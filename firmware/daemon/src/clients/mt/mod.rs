@@ -138,7 +138,7 @@ fn service(provider: &Mt) -> &Service {
     }
 }
 
-async fn ask(transport: &Transport, provider: &Mt, job: &TranslateJob) -> Result<Done, Failure> {
+pub(super) async fn ask(transport: &Transport, provider: &Mt, job: &TranslateJob) -> Result<Done, Failure> {
     match provider {
         Mt::LibreTranslate(service) => libretranslate::translate(transport, service, job).await,
         Mt::DeepL(service) => deepl::translate(transport, service, job).await,

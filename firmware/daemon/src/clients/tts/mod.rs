@@ -4,6 +4,7 @@ mod aura;
 mod elevenlabs;
 mod openai_speech;
 mod socket;
+mod trial;
 mod wyoming;
 pub(super) mod xtts;
 
@@ -23,6 +24,8 @@ use super::{Answer, Transport};
 use crate::config::{Service, Tts};
 use crate::hub::now;
 
+pub(super) use trial::trial;
+
 /// How long a text may take to be spoken, retries and other engines included.
 const DEADLINE: Duration = Duration::from_secs(6);
 /// How long an engine may take to its first audio that another comes after, who must still be in time.
@@ -30,7 +33,7 @@ const FIRST_DEADLINE: Duration = Duration::from_millis(1_500);
 /// How long more audio may take: it is being played meanwhile.
 const NEXT_DEADLINE: Duration = Duration::from_secs(3);
 /// Speech longer than this comes from a broken engine.
-const MOST_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
+pub(super) const MOST_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
 /// How often an open line is looked after.
 const STAY_EVERY: Duration = Duration::from_secs(5);
 /// Texts that may wait to be spoken.

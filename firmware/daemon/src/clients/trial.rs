@@ -1,0 +1,100 @@
+//! Engines asked for something short and real: who can be reached may still not work.
+
+use std::time::{Duration, Instant};
+
+use engines::{Failure, FailureKind};
+use session::{Language, LanguagePair};
+use tokio::time::timeout;
+
+use super::mt::TranslateJob;
+use super::{Outside, Site, Transport};
+use crate::config::{Asr, Engine, Mt, Tts};
+
+/// How long an engine on a busy Pi may take to answer.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// How long it may take to be reached.
+const REACH_DEADLINE: Duration = Duration::from_secs(4);
+const WORD: &str = "yes";
+
+/// What came of trying an engine.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// `asr`, `mt`, `tts`.
+    pub stage: &'static str,
+    /// As the configuration calls it.
+    pub engine: String,
+    /// Where it was asked.
+    pub site: Site,
+    /// How long it took to be reached, TLS and a first exchange included.
+    pub connect: Result<Duration, Failure>,
+    /// How long the first answer to a real request took, connecting included; that it was not made, where the engine
+    /// could not be reached.
+    pub answer: Option<Result<Duration, Failure>>,
+}
+
+impl Trial {
+    /// What it failed of, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.connect.as_ref().err().or_else(|| self.answer.as_ref()?.as_ref().err())
+    }
+}
+
+impl Outside {
+    /// Has a second of silence recognised.
+    pub async fn try_asr(&self, engine: &Engine<Asr>, languages: LanguagePair) -> Trial {
+        let probe = Box::pin(super::asr::probe(&self.transport, &engine.provider));
+        let answer = Box::pin(asr(&self.transport, &engine.provider, languages));
+        try_both("asr", &engine.name, (&engine.provider).into(), probe, answer).await
+    }
+
+    /// Has a word translated.
+    pub async fn try_mt(&self, engine: &Engine<Mt>, languages: LanguagePair) -> Trial {
+        let probe = Box::pin(super::mt::probe(&self.transport, &engine.provider));
+        let answer = Box::pin(mt(&self.transport, &engine.provider, languages));
+        try_both("mt", &engine.name, (&engine.provider).into(), probe, answer).await
+    }
+
+    /// Has a word spoken.
+    pub async fn try_tts(&self, engine: &Engine<Tts>, languages: LanguagePair) -> Trial {
+        let probe = Box::pin(super::tts::probe(&self.transport, &engine.provider));
+        let answer = Box::pin(tts(&self.transport, &engine.provider, languages));
+        try_both("tts", &engine.name, (&engine.provider).into(), probe, answer).await
+    }
+}
+
+pub(super) async fn asr(transport: &Transport, asr: &Asr, languages: LanguagePair) -> Result<(), Failure> {
+    super::asr::trial(transport, asr, languages.both()).await
+}
+
+pub(super) async fn mt(transport: &Transport, mt: &Mt, languages: LanguagePair) -> Result<(), Failure> {
+    let [source, target] = languages.both();
+    let job = TranslateJob { text: WORD.to_owned(), context: String::new(), source, target };
+    super::mt::ask(transport, mt, &job).await.map(drop)
+}
+
+pub(super) async fn tts(transport: &Transport, tts: &Tts, languages: LanguagePair) -> Result<(), Failure> {
+    let [_, target]: [Language; 2] = languages.both();
+    super::tts::trial(transport, tts, target).await
+}
+
+async fn try_both(
+    stage: &'static str,
+    engine: &str,
+    site: Site,
+    probe: impl Future<Output = Result<(), Failure>>,
+    answer: impl Future<Output = Result<(), Failure>>,
+) -> Trial {
+    let connect = timed(REACH_DEADLINE, probe).await;
+    let answer = if connect.is_ok() { Some(timed(DEADLINE, answer).await) } else { None };
+    Trial { stage, engine: engine.to_owned(), site, connect, answer }
+}
+
+async fn timed(
+    limit: Duration,
+    asked: impl Future<Output = Result<(), Failure>>,
+) -> Result<Duration, Failure> {
+    let began = Instant::now();
+    let late = |_| Failure::new(FailureKind::Slow, format!("no answer within {} s", limit.as_secs()));
+    timeout(limit, asked).await.map_err(late).flatten()?;
+    Ok(began.elapsed())
+}

@@ -1,0 +1,80 @@
+//! `dragoman`: what a technician asks a box on site.
+
+mod check;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use dragomand::config;
+
+use report::Report;
+
+/// Where the answer is that something must be mended.
+const NOT_WELL: u8 = 1;
+/// Where nothing could be asked: the command line, the configuration.
+const NOT_ASKED: u8 = 2;
+
+/// What a technician asks a box on site.
+#[derive(Parser)]
+#[command(name = "dragoman", version)]
+struct Cli {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Subcommand)]
+enum Subject {
+    /// The services that hear, translate and speak
+    #[command(subcommand)]
+    Engines(Engines),
+}
+
+#[derive(Subcommand)]
+enum Engines {
+    /// Try every configured engine with a short real request
+    ///
+    /// A second of silence is recognised, a word translated, a word spoken: as good as free. Prints how long each engine
+    /// took and what to do where it failed. The exit code is 1 where a stage has no engine that works, 2 where the
+    /// configuration cannot be read.
+    Check(Check),
+}
+
+#[derive(clap::Args)]
+struct Check {
+    /// The daemon's configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/dragoman/dragomand.toml")]
+    config: PathBuf,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let Cli { subject: Subject::Engines(Engines::Check(args)) } = Cli::parse();
+    match check(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(NOT_WELL),
+        Err(reason) => {
+            eprintln!("dragoman: {reason}");
+            ExitCode::from(NOT_ASKED)
+        }
+    }
+}
+
+/// Whether each stage has an engine that works.
+fn check(args: &Check) -> Result<bool, String> {
+    let config = config::load(&args.config).map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    let report = Report::new(&runtime.block_on(check::all(&config))?);
+    if args.json {
+        let text = serde_json::to_string(&report).map_err(|error| error.to_string())?;
+        println!("{text}");
+    } else {
+        print!("{report}");
+    }
+    Ok(report.ok)
+}

@@ -1,0 +1,7 @@
+//! `dragoman`: see [`dragoman_ctl`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dragoman_ctl::main()
+}
