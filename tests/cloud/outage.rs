@@ -41,7 +41,9 @@ fn a_caller_is_told_that_there_is_no_translation_and_when_there_is_again() {
     let told = call.seen.iter().filter(|event| event["cue"] == "unavailable").count();
     assert_eq!(told, 2, "once an outage, in two languages");
 
-    [&clouds.first.deepl, &clouds.spare.deepl].into_iter().for_each(|deepl| deepl.world.script.clear());
+    for cloud in [&clouds.first, &clouds.spare] {
+        cloud.deepl.world.script.clear();
+    }
     notices(&mut call, "available", 2, Duration::from_secs(30));
     let (_, said, _) = converse(&mut call);
     assert!(said.contains("see you soon"), "{said}");

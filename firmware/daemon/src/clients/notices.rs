@@ -37,10 +37,12 @@ impl Notices {
 
     /// Has all of `cues` spoken by whoever can, however long that takes.
     pub(super) async fn prepare(&self, stage: &Arc<Stage<Tts>>, transport: &Transport, cues: &[Cue]) {
+        let (answers, mut spoken) = mpsc::channel(MOST_ANSWERS);
+        let speaker = Speaker::new(stage, transport, answers);
         loop {
             let mut missing = None;
             for cue in cues.iter().filter(|cue| self.get(**cue).is_none()) {
-                match speak(stage, transport, *cue).await {
+                match speak(&speaker, &mut spoken, *cue).await {
                     Ok(samples) => {
                         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(*cue, samples.into());
                     }
@@ -54,10 +56,12 @@ impl Notices {
     }
 }
 
-async fn speak(stage: &Arc<Stage<Tts>>, transport: &Transport, cue: Cue) -> Result<Vec<i16>, Failure> {
+async fn speak(
+    speaker: &Speaker,
+    spoken: &mut mpsc::Receiver<Answer>,
+    cue: Cue,
+) -> Result<Vec<i16>, Failure> {
     let Some((text, language)) = cue.words() else { return Ok(Vec::new()) };
-    let (answers, mut spoken) = mpsc::channel(MOST_ANSWERS);
-    let speaker = Speaker::new(stage, transport, answers);
     speaker.speak(SpeakJob { segment: SegmentId(0), text: text.to_owned(), language })?;
     let mut all = Vec::new();
     while let Some(answer) = spoken.recv().await {

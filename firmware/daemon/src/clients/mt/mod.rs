@@ -56,7 +56,7 @@ pub struct TranslateJob {
 }
 
 /// What came of it.
-struct Done {
+pub(super) struct Done {
     text: String,
     /// Whether the glossary's terms are in it.
     has_glossary: bool,
