@@ -107,7 +107,11 @@ impl Appliance {
     }
 }
 
-fn start_asterisk(cache: &Cache, sip: SocketAddr, run_dir: &RunDir) -> Result<Asterisk> {
+/// Asterisk alone, with the driver; port 0 takes a free one.
+///
+/// # Errors
+/// When it does not start; the error quotes its log.
+pub fn start_asterisk(cache: &Cache, sip: SocketAddr, run_dir: &RunDir) -> Result<Asterisk> {
     let run_dir = run_dir.path().to_owned();
     let mut options =
         asterisk::Options::new(cache.prefix(), driver()?, in_repository("asterisk-conf"), run_dir)?;

@@ -74,10 +74,7 @@ pub fn english(cache: &Cache) -> Result<Vec<Utterance>> {
 /// # Errors
 /// When the set-up has not put them there.
 pub fn prompts(cache: &Cache, language: &'static str) -> Result<Vec<Utterance>> {
-    let voice = if language == "es" { "es_MX_f_Allison" } else { "en_US_f_Allison" };
-    let dir =
-        cache.speech().join(format!("asterisk-core-sounds-{language}-wav/usr/share/asterisk/sounds/{voice}"));
-    anyhow::ensure!(dir.is_dir(), "no {}: run `cargo xtask setup`", dir.display());
+    let dir = prompt_voice(cache, language)?;
     let utterance = |prompt: &Prompt| Utterance {
         name: prompt.name.to_owned(),
         language,
@@ -85,6 +82,18 @@ pub fn prompts(cache: &Cache, language: &'static str) -> Result<Vec<Utterance>> 
         text: if language == "es" { prompt.spanish } else { prompt.english }.to_owned(),
     };
     Ok(PROMPTS.iter().map(utterance).collect())
+}
+
+/// Where the telephone prompts of a language are, 8 kHz WAV.
+///
+/// # Errors
+/// When the set-up has not put them there.
+pub fn prompt_voice(cache: &Cache, language: &str) -> Result<PathBuf> {
+    let voice = if language == "es" { "es_MX_f_Allison" } else { "en_US_f_Allison" };
+    let dir =
+        cache.speech().join(format!("asterisk-core-sounds-{language}-wav/usr/share/asterisk/sounds/{voice}"));
+    anyhow::ensure!(dir.is_dir(), "no {}: run `cargo xtask setup`", dir.display());
+    Ok(dir)
 }
 
 /// Reads lines like `<s> ten of clubs </s> (001)` for `001.wav`.

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: builds what measures and hands over to it.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -20,13 +20,35 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Real calls through Asterisk to emulated engines of known delay: how long until the translation is heard
+    #[command(disable_help_flag = true)]
+    Latency {
+        /// Passed on: --sentences N, --talk-minutes M, --json
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 pub(crate) fn run(bench: &Bench, cache: &Cache) -> Result<ExitCode> {
+    match bench {
+        Bench::Media { args } => media(args, cache),
+        Bench::Latency { args } => latency(args, cache),
+    }
+}
+
+fn media(args: &[String], cache: &Cache) -> Result<ExitCode> {
     setup::run(Profile::Bench, cache)?;
-    let Bench::Media { args } = bench;
     build::packages(cache, &["dragomand", "media-bench"])?;
-    let mut command = std::process::Command::new(program("media-bench")?);
+    let mut command = Command::new(program("media-bench")?);
     command.arg("--dragomand").arg(program("dragomand")?).args(args);
+    build::become_program(command)
+}
+
+fn latency(args: &[String], cache: &Cache) -> Result<ExitCode> {
+    setup::run(Profile::Demo, cache)?;
+    build::packages(cache, &["dragomand", "latency-bench"])?;
+    build::driver(cache)?;
+    let mut command = Command::new(program("latency-bench")?);
+    command.args(args).env("DRAGOMAN_CACHE", cache.root());
     build::become_program(command)
 }
