@@ -46,14 +46,19 @@ impl FlushLimit {
     /// # Errors
     /// Where there is none left: how long to wait for the next.
     pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        while self.0.front().is_some_and(|&taken| taken + FLUSHES_WITHIN <= now) {
-            self.0.pop_front();
-        }
-        if let Some(&first) = self.0.front().filter(|_| self.0.len() >= FLUSHES) {
+        if let Some(first) = self.first_of_all(now) {
             return Err((first + FLUSHES_WITHIN).saturating_sub(now));
         }
         self.0.push_back(now);
         Ok(())
+    }
+
+    /// When the first was taken of those that use the limit up at `now`, if they do.
+    fn first_of_all(&mut self, now: Duration) -> Option<Duration> {
+        while self.0.front().is_some_and(|&taken| taken + FLUSHES_WITHIN <= now) {
+            self.0.pop_front();
+        }
+        self.0.front().copied().filter(|_| self.0.len() >= FLUSHES)
     }
 }
 
@@ -134,6 +139,11 @@ impl Stream {
         self.limit.take(now)?;
         self.flushes += 1;
         Ok(Message::Text(r#"{"type":"Flush"}"#.into()))
+    }
+
+    /// Whether [`flush`](Self::flush) would find one left at `now`. They are taken to be counted by connection.
+    pub fn may_flush(&mut self, now: Duration) -> bool {
+        self.limit.first_of_all(now).is_none()
     }
 
     /// Throws away what was given and is not spoken: [`Spoken::Cleared`] follows, and no audio before it.
@@ -235,6 +245,7 @@ mod tests {
             assert_eq!(limit.take(second(n)), Ok(()));
         }
         assert_eq!(limit.take(second(20)), Err(second(45)));
+        assert_eq!(limit.first_of_all(second(20)), Some(second(0)));
         assert_eq!(limit.take(second(65)), Ok(()));
         assert_eq!(limit.take(second(65)), Err(second(1)));
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use engines::tts::deepgram_aura::{Options, RATE, Stream};
 use engines::wyoming::AudioFormat;
 use engines::{Failure, FailureKind};
@@ -31,11 +33,23 @@ pub(super) struct Aura {
     transport: Transport,
     service: Service,
     lines: Vec<(Language, Stream, Socket)>,
+    /// Whose line was given up though it worked.
+    given_up: Option<Language>,
 }
 
 impl Aura {
     pub(super) fn new(transport: Transport, service: Service) -> Self {
-        Self { transport, service, lines: Vec::new() }
+        Self { transport, service, lines: Vec::new(), given_up: None }
+    }
+
+    /// Opens a line anew that was given up.
+    pub(super) async fn stay(&mut self) {
+        if let Some(language) = self.given_up.take()
+            // The next text tells what is wrong.
+            && let Ok((stream, socket)) = self.open(language).await
+        {
+            self.lines.push((language, stream, socket));
+        }
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -45,15 +59,20 @@ impl Aura {
             None => output.next(self.open(job.language)).await?,
         };
         let clause = stream.speak(&job.text);
-        let flush = stream.flush(std::time::Duration::from_nanos(now().as_nanos())).map_err(|wait| {
+        let flush = stream.flush(clock()).map_err(|wait| {
             let limited = Failure::new(FailureKind::RateLimited, "the voice may not be asked so often");
             Failure { retry_after: Some(wait), ..limited }
         })?;
+        // Should this be broken off, the line is of no use: it would speak on.
+        self.given_up = Some(job.language);
         let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
         let read = |message| stream.receive(&message);
         speak_through(&mut socket, [clause, flush], read, Stream::closed, &mut converter, output).await?;
         output.finish(converter).await?;
-        self.lines.push((job.language, stream, socket));
+        if stream.may_flush(clock()) {
+            self.given_up = None;
+            self.lines.push((job.language, stream, socket));
+        }
         Ok(())
     }
 
@@ -67,6 +86,10 @@ impl Aura {
         let handshake = stream.handshake(&self.service.url, key);
         Ok((stream, open(&self.transport, &handshake, Stream::refused).await?))
     }
+}
+
+fn clock() -> Duration {
+    Duration::from_nanos(now().as_nanos())
 }
 
 /// Opens a line and hangs up.

@@ -172,7 +172,8 @@ impl Backend {
         match self {
             Self::Wyoming(wyoming) => wyoming.warm().await,
             Self::ElevenLabs(elevenlabs) => elevenlabs.stay().await,
-            Self::Aura(_) | Self::OpenAi(..) | Self::Xtts(..) => {}
+            Self::Aura(aura) => aura.stay().await,
+            Self::OpenAi(..) | Self::Xtts(..) => {}
         }
     }
 
