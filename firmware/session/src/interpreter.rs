@@ -20,6 +20,8 @@ const CUE_DEADLINE: Duration = Duration::from_secs(3);
 const NOTICE_DEADLINE: Duration = Duration::from_secs(15);
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
+/// Pause after which a speaker who left nothing open is spoken to: between two sentences of his it is shorter.
+const TURN_PAUSE: Duration = Duration::from_millis(400);
 /// A translation that is this far behind is played faster.
 const HURRY_FROM: Duration = Duration::from_secs(1);
 /// One that is this far behind is not to say "well".
@@ -140,7 +142,7 @@ impl Interpreter {
             Announcement::FailedUntil(at) => Some(at),
             _ => None,
         };
-        let hold = if self.holds() && !self.is_playing() { self.turns.hold_ends() } else { None };
+        let hold = if self.ear.speaking() && !self.is_playing() { self.turns.hold_ends() } else { None };
         let cue = if self.may_cue() { self.wait_cue_at } else { None };
         let playing = self.cue.map(|(_, deadline)| deadline);
         let notice = self.outage.deadline().filter(|_| self.is_connected());
@@ -243,8 +245,9 @@ impl Interpreter {
     }
 
     /// Whether somebody speaks who is not to be talked over.
-    pub(crate) fn holds(&self) -> bool {
-        self.manner == Manner::Consecutive && self.ear.speaking() && !self.turns.is_settled()
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
+        let pauses = self.turns.is_settled() && self.ear.pause(now) >= TURN_PAUSE;
+        self.manner == Manner::Consecutive && self.ear.speaking() && !pauses
     }
 
     fn may_cue(&self) -> bool {
@@ -292,7 +295,7 @@ impl Interpreter {
                 self.play_cue(now, Cue::Error);
                 return;
             }
-            match self.turns.next(now, self.holds()) {
+            match self.turns.next(now, self.holds(now)) {
                 Turn::Play(segment) if self.is_filler(now, segment) => self.drop_filler(segment),
                 Turn::Play(segment) => self.play(now, segment),
                 Turn::Tone => self.tone_due = true,

@@ -84,7 +84,7 @@ impl Interpreter {
     /// The notice whose turn it is. Who speaks is not talked over, though not for ever.
     pub(crate) fn next_notice(&mut self, now: Timestamp) -> Option<Cue> {
         let held = self.outage.told_at.is_some_and(|at| now < at + HOLD_LIMIT);
-        if self.holds() && held { None } else { self.outage.due.pop_front() }
+        if self.holds(now) && held { None } else { self.outage.due.pop_front() }
     }
 }
 
