@@ -4,7 +4,7 @@
 //! received and sends what it is handed.
 //!
 //! - [`wyoming`]: speech recognition and speech synthesis over one byte stream.
-//! - [`asr`], [`mt`], [`tts`]: one file a provider.
+//! - [`asr`], [`mt`], [`tts`], [`speech`], [`emotion`]: one file a provider.
 //! - [`websocket`], [`http`]: messages, handshakes and requests, as all providers have them.
 //! - [`mt::libretranslate`]: translation over HTTP, as request and response bodies.
 
@@ -12,9 +12,11 @@
 
 pub mod asr;
 mod deepgram;
+pub mod emotion;
 mod failure;
 pub mod http;
 pub mod mt;
+pub mod speech;
 pub mod tts;
 pub mod websocket;
 pub mod wyoming;

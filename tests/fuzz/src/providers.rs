@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use engines::Failure;
 use engines::asr::{Heard, deepgram_flux, deepgram_listen};
+use engines::emotion::hume;
 use engines::mt::deepl::glossary;
 use engines::mt::{deepl, libretranslate};
+use engines::speech::{Interpreted, Next, deepl_voice, openai_translations};
 use engines::tts::{deepgram_aura, elevenlabs, openai_speech, xtts};
 
 use crate::pieces::{cut, http, messages};
@@ -65,6 +67,77 @@ pub(crate) fn xtts(input: &[u8]) -> bool {
         assert!(*at_once == in_pieces.concat(), "samples depend on the cut");
         understood |= !at_once.is_empty();
     }
+    understood
+}
+
+/// Whether what an interpreter said was understood; samples stay whole.
+fn interpreted(said: Result<Vec<Interpreted>, Failure>) -> bool {
+    match said {
+        Ok(told) => {
+            for interpreted in &told {
+                match interpreted {
+                    Interpreted::Audio(samples) => assert!(samples.len().is_multiple_of(2), "half a sample"),
+                    Interpreted::Failed(failure) => check(failure),
+                    _ => {}
+                }
+            }
+            !told.is_empty()
+        }
+        Err(failure) => {
+            check(&failure);
+            false
+        }
+    }
+}
+
+/// The answer to the request for a session, and what is said in one.
+pub(crate) fn deepl_voice(input: &[u8]) -> bool {
+    let mut understood = false;
+    if let Some((status, retry_after, body)) = http(input) {
+        match deepl_voice::read_ticket(status, retry_after, body, "https://h") {
+            Ok(ticket) => understood |= ticket.handshake().url.starts_with("wss://"),
+            Err(failure) => check(&failure),
+        }
+    }
+    let mut stream = deepl_voice::Stream::new(Duration::ZERO);
+    for (number, message) in messages(input).enumerate() {
+        stream.push(&[0; 320]);
+        understood |= interpreted(stream.receive(&message));
+        stream.poll(Duration::from_millis(50) * number as u32);
+    }
+    check(&deepl_voice::Stream::closed(1008, &String::from_utf8_lossy(input)));
+    understood
+}
+
+pub(crate) fn openai_translations(input: &[u8]) -> bool {
+    let options = openai_translations::Options { model: "m".into(), target: "es".into() };
+    let mut stream = openai_translations::Stream::new(options);
+    let mut understood = false;
+    for (number, message) in messages(input).enumerate() {
+        let now = Duration::from_millis(50) * number as u32;
+        stream.push(&[0; 4_800]);
+        while matches!(stream.poll(now), Next::Send(_) | Next::Tell(_)) {}
+        understood |= interpreted(stream.receive(now, &message));
+        if number % 4 == 3 {
+            stream.finish();
+        }
+    }
+    check(&openai_translations::Stream::closed(1008, &String::from_utf8_lossy(input)));
+    understood
+}
+
+pub(crate) fn hume(input: &[u8]) -> bool {
+    let mut stream = hume::Stream::new();
+    let mut understood = false;
+    for (number, message) in messages(input).enumerate() {
+        stream.push(&[0; 1_600]);
+        stream.poll(Duration::from_millis(50) * number as u32);
+        match stream.receive(&message) {
+            Ok(felt) => understood |= felt.is_some(),
+            Err(failure) => check(&failure),
+        }
+    }
+    check(&hume::Stream::closed(1008, &String::from_utf8_lossy(input)));
     understood
 }
 
