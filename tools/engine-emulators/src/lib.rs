@@ -9,13 +9,17 @@
 
 pub mod deepgram;
 pub mod deepl;
+pub mod deepl_voice;
 mod delays;
 pub mod elevenlabs;
 mod http;
+pub mod hume;
+mod interpreting;
 mod language;
 pub mod loopback;
 pub mod marks;
 pub mod openai_speech;
+pub mod openai_translations;
 mod script;
 mod serve;
 mod tally;
