@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::relay::Relay;
 
 pub(crate) const KEY: &str = "test-key-1";
-const WORDS: [&str; 4] =
+pub(crate) const WORDS: [&str; 4] =
     ["good morning to you all", "where is the station", "thank you very much", "see you soon"];
 
 /// One provider of all three stages: Deepgram hears and speaks, `DeepL` translates.
@@ -69,7 +69,7 @@ pub(crate) struct Clouds {
 }
 
 /// Known sentences are translated by the name of who does it; all others in a word.
-fn voices(name: &str, heard: &[&'static str]) -> Voices {
+pub(crate) fn voices(name: &str, heard: &[&'static str]) -> Voices {
     let translations: Vec<(String, String)> =
         WORDS.iter().map(|words| (words.to_string(), format!("{name} {words}"))).collect();
     let pairs = translations.iter().map(|(a, b)| (a.as_str(), b.as_str()));
@@ -77,7 +77,7 @@ fn voices(name: &str, heard: &[&'static str]) -> Voices {
 }
 
 impl Cloud {
-    async fn start(name: &str, plan: &Plan) -> Self {
+    pub(crate) async fn start(name: &str, plan: &Plan) -> Self {
         let world = || Arc::new(World::new(KEY, voices(name, &plan.heard), plan.delays, 1));
         let deepgram = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
         let deepl = deepl::start(world(), 0).await.expect("DeepL's emulator starts");
@@ -102,7 +102,7 @@ impl Cloud {
         self.deepl.world.tally.read()
     }
 
-    fn tables(&self, name: &str, key_file: &Path, elsewhere: [Option<String>; 3]) -> String {
+    pub(crate) fn tables(&self, name: &str, key_file: &Path, elsewhere: [Option<String>; 3]) -> String {
         let stages =
             [("asr", "deepgram-listen", "ws"), ("mt", "deepl", "http"), ("tts", "deepgram-aura", "ws")];
         let mut text = String::new();
@@ -168,13 +168,7 @@ impl Clouds {
         let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
         // Hers and his language, for the beginning and the end of an outage.
         clouds.wait_until("the notices are spoken", |status| status["notices"] == 4);
-        clouds.wait_until("every engine was tried", |status| {
-            let stages = status["engines"].as_object().expect("stages");
-            stages
-                .values()
-                .flat_map(|stage| stage.as_array().expect("engines"))
-                .all(|engine| !engine["success_rate"].is_null())
-        });
+        wait_until_tried(&clouds.daemon);
         clouds
     }
 
@@ -192,15 +186,31 @@ impl Clouds {
 
     /// Asks for the status until it is as wanted.
     pub(crate) fn wait_until(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
-        let until = Instant::now() + Duration::from_secs(5);
-        loop {
-            let status = self.daemon.status().expect("a status");
-            if wanted(&status) {
-                return;
-            }
-            assert!(Instant::now() < until, "not seen: {what}; {:#}", status["engines"]);
-            std::thread::sleep(Duration::from_millis(50));
+        wait_until(&self.daemon, what, wanted);
+    }
+}
+
+/// Waits until every engine was tried.
+pub(crate) fn wait_until_tried(daemon: &Daemon) {
+    wait_until(daemon, "every engine was tried", |status| {
+        let stages = status["engines"].as_object().expect("stages");
+        stages
+            .values()
+            .flat_map(|stage| stage.as_array().expect("engines"))
+            .all(|engine| !engine["success_rate"].is_null())
+    });
+}
+
+/// Asks for the status until it is as wanted.
+pub(crate) fn wait_until(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let status = daemon.status().expect("a status");
+        if wanted(&status) {
+            return;
         }
+        assert!(Instant::now() < until, "not seen: {what}; {:#}", status["engines"]);
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -38,6 +38,14 @@ impl Call {
     /// # Panics
     /// Where the daemon does not answer.
     pub fn new(daemon: &Daemon) -> Self {
+        Self::named(daemon, "700-1")
+    }
+
+    /// The same, by pipes of this name.
+    ///
+    /// # Panics
+    /// Where the daemon does not answer.
+    pub fn named(daemon: &Daemon, name: &str) -> Self {
         let stream =
             UnixStream::connect(daemon.directory().join("control.sock")).expect("the control socket");
         let (sender, events) = mpsc::channel();
@@ -50,7 +58,7 @@ impl Call {
                 }
             }
         });
-        let phone = FakePhone::connect(&daemon.pipes(), "700-1");
+        let phone = FakePhone::connect(&daemon.pipes(), name);
         let (voice, start) = (Voice::default(), Instant::now());
         Self { phone, events, seen: Vec::new(), voice, start, frames: 0, heard: 0, loud: None }
     }

@@ -7,4 +7,6 @@ mod deepgram;
 mod deepl;
 mod device;
 mod elevenlabs;
+mod hume;
 mod openai;
+mod openai_translations;

@@ -1,10 +1,11 @@
 //! What the control socket says: one JSON object a line.
 
 use audio_path::{LegId, Timestamp};
+use engines::emotion::hume::{Measured, Score};
 use serde_json::{Map, Value, json};
 use session::{Discards, Event, FrameCounts, Latency};
 
-use crate::clients::EngineReport;
+use crate::clients::{EmotionCounts, EngineReport, Felt};
 use crate::media::LegShared;
 
 /// An event of the daemon, as it is told to whoever listens.
@@ -31,6 +32,25 @@ impl Report {
         let mut report = Self::of_event(event);
         report.0.insert("leg".into(), leg.0.into());
         report
+    }
+
+    /// How a leg's caller spoke.
+    pub fn felt(leg: LegId, felt: &Felt) -> Self {
+        let scores = |scores: &[Score]| -> Value {
+            scores
+                .iter()
+                .map(|score| json!({ "name": score.name, "probability": score.probability }))
+                .collect()
+        };
+        let Measured { from, to, expressions, voice } = &felt.measured;
+        Self::new(
+            "emotion",
+            json!({
+                "leg": leg.0, "from_ms": from.as_millis() as u64, "to_ms": to.as_millis() as u64,
+                "behind_ms": felt.behind.as_millis() as u64,
+                "expressions": scores(expressions), "voice": scores(voice),
+            }),
+        )
     }
 
     /// The line, with the time it happened at, in milliseconds of the machine's monotonic clock.
@@ -115,6 +135,12 @@ pub fn frames(shared: &LegShared) -> Value {
         "in": counters.frames_in(), "out": counters.frames_out(),
         "concealed": counters.concealed(), "dropped": dropped,
     })
+}
+
+/// What became of a leg's speech where it is measured how it is spoken.
+pub fn emotion(counts: EmotionCounts) -> Value {
+    let EmotionCounts { measurements, sent_ms, dropped_ms } = counts;
+    json!({ "measurements": measurements, "sent_ms": sent_ms, "dropped_ms": dropped_ms })
 }
 
 /// A leg's captured frames as its session counted them, and what it could not use.

@@ -164,7 +164,7 @@ impl Line {
                     self.socket.send(message).await?;
                 }
                 Some(Fault::Flood { most }) => {
-                    self.socket.send(Message::text("a".repeat(*most as usize))).await?
+                    self.socket.send(Message::text("a".repeat(*most as usize))).await?;
                 }
                 _ => {}
             }

@@ -190,7 +190,8 @@ impl Session {
         }
         if let Some(language) = session.pointer("/audio/output/language") {
             let language = language.as_str().filter(|language| language.len() >= 2);
-            self.target = language.ok_or_else(|| wrong("session.audio.output.language"))?.to_owned();
+            let language = language.ok_or_else(|| wrong("session.audio.output.language"))?;
+            language.clone_into(&mut self.target);
         }
         match session.pointer("/audio/input/transcription") {
             None => {}

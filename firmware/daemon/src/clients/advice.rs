@@ -69,6 +69,7 @@ impl From<&Asr> for Site {
         match asr {
             Asr::Wyoming(endpoint) => endpoint.into(),
             Asr::DeepgramListen(service) | Asr::DeepgramFlux(service) => service.into(),
+            Asr::Speech(engine) => (&engine.service).into(),
         }
     }
 }
@@ -77,6 +78,7 @@ impl From<&Mt> for Site {
     fn from(mt: &Mt) -> Self {
         match mt {
             Mt::LibreTranslate(service) | Mt::DeepL(service) => service.into(),
+            Mt::Speech(engine) => (&engine.service).into(),
         }
     }
 }
@@ -89,6 +91,7 @@ impl From<&Tts> for Site {
             | Tts::ElevenLabs(service)
             | Tts::OpenAi(service)
             | Tts::Xtts(service) => service.into(),
+            Tts::Speech(engine) => (&engine.service).into(),
         }
     }
 }

@@ -4,10 +4,12 @@ mod advice;
 mod asr;
 mod chain;
 mod connection;
+mod emotion;
 mod http;
 mod mt;
 mod notices;
 mod resample;
+mod speech;
 mod stage;
 mod tls;
 mod trial;
@@ -26,14 +28,16 @@ use session::{Cue, Language, LanguagePair, UtteranceId};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::config::{Asr, Engines, Mt, Tts};
+use crate::config::{Asr, Engines, Mt, Service, Tts};
 use crate::hub::now;
 use stage::{Due, Stage};
 
 pub use advice::Site;
 pub use asr::{AsrInput, Recogniser};
+pub use emotion::{Emotion, EmotionCounts, Felt};
 pub use mt::{Cache, CacheCounts, TranslateJob, Translator};
 pub use notices::Notices;
+pub use speech::Exchanges;
 pub use stage::EngineReport;
 pub use trial::Trial;
 pub use tts::{SpeakJob, Speaker};
@@ -72,6 +76,8 @@ pub struct Outside {
     languages: LanguagePair,
     /// What callers hear when nobody can speak.
     pub notices: Notices,
+    /// How somebody speaks, where that is wanted.
+    pub emotion: Option<Arc<Stage<Service>>>,
     /// What was translated lately.
     pub translations: Arc<Cache>,
 }
@@ -98,6 +104,8 @@ pub enum Answer {
     SpeechComplete { segment: SegmentId },
     /// No speech, or no more though more was to come.
     NotSpoken { segment: SegmentId, reason: String },
+    /// How the caller spoke.
+    Felt(Felt),
 }
 
 impl Outside {
@@ -120,6 +128,8 @@ impl Outside {
             tts: Stage::new("tts", &engines.tts, |tts| look_every(tts.is_near())),
             languages,
             notices: Notices::default(),
+            emotion: (!engines.emotion.is_empty())
+                .then(|| Stage::new("emotion", &engines.emotion, |service| look_every(service.is_near()))),
             translations: Arc::default(),
         })
     }
@@ -156,12 +166,19 @@ impl Outside {
         let tts = probe_due(&self.tts, wire, all, move |wire, tts, real| async move {
             if real { trial::tts(&wire, &tts, languages).await } else { tts::probe(&wire, &tts).await }
         });
-        asr.into_iter().chain(mt).chain(tts).collect()
+        let emotion =
+            self.emotion.iter().flat_map(|stage| {
+                probe_due(stage, wire, all, |wire, service, _| async move {
+                    emotion::probe(&wire, &service).await
+                })
+            });
+        asr.into_iter().chain(mt).chain(tts).chain(emotion).collect()
     }
 
     /// How each engine does, stage by stage, best first.
     pub fn report(&self) -> Vec<EngineReport> {
-        self.asr.report().chain(self.mt.report()).chain(self.tts.report()).collect()
+        let interpreters = self.asr.report().chain(self.mt.report()).chain(self.tts.report());
+        interpreters.chain(self.emotion.iter().flat_map(|stage| stage.report())).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::stage::Stage;
 use super::tts::MOST_SAMPLES;
-use super::{Answer, SpeakJob, Speaker, Transport};
+use super::{Answer, Exchanges, SpeakJob, Speaker, Transport};
 use crate::config::Tts;
 
 /// Before what could not be spoken is tried again.
@@ -38,7 +38,8 @@ impl Notices {
     /// Has all of `cues` spoken by whoever can, however long that takes.
     pub(super) async fn prepare(&self, stage: &Arc<Stage<Tts>>, transport: &Transport, cues: &[Cue]) {
         let (answers, mut spoken) = mpsc::channel(MOST_ANSWERS);
-        let speaker = Speaker::new(stage, transport, answers);
+        let exchanges = Exchanges::of(stage.providers().filter_map(Tts::speech), transport);
+        let speaker = Speaker::new(stage, transport, &exchanges, answers);
         loop {
             let mut missing = None;
             for cue in cues.iter().filter(|cue| self.get(**cue).is_none()) {

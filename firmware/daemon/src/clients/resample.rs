@@ -29,7 +29,7 @@ impl Converter {
                 format!("speech of {shape} cannot be used: 16 bit, mono or stereo, 8 to 48 kHz"),
             ));
         }
-        let converter = (rate != SAMPLE_RATE).then(|| RateConverter::new(rate)).transpose()?;
+        let converter = (rate != SAMPLE_RATE).then(|| RateConverter::new(rate, SAMPLE_RATE)).transpose()?;
         Ok(Self { channels: usize::from(channels), split: Vec::new(), rate: converter })
     }
 
@@ -57,7 +57,8 @@ impl Converter {
     }
 }
 
-struct RateConverter {
+/// Turns samples of one rate into another, piece by piece.
+pub(super) struct RateConverter {
     resampler: Async<f32>,
     waiting: Vec<f32>,
     /// Samples of the resampler's delay that are still to be cut off.
@@ -69,7 +70,8 @@ struct RateConverter {
 }
 
 impl RateConverter {
-    fn new(rate: u32) -> Result<Self, Failure> {
+    /// A converter from `rate` to `target`.
+    pub(super) fn new(rate: u32, target: u32) -> Result<Self, Failure> {
         let parameters = SincInterpolationParameters {
             sinc_len: 64,
             f_cutoff: Some(0.92),
@@ -77,7 +79,7 @@ impl RateConverter {
             interpolation: SincInterpolationType::Linear,
             window: WindowFunction::Blackman2,
         };
-        let ratio = f64::from(SAMPLE_RATE) / f64::from(rate);
+        let ratio = f64::from(target) / f64::from(rate);
         let chunk = (rate / 100) as usize;
         let resampler =
             Async::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input).map_err(|error| {
@@ -87,7 +89,8 @@ impl RateConverter {
         Ok(Self { resampler, waiting: Vec::new(), delay, taken: 0, given: 0, ratio })
     }
 
-    fn push(&mut self, samples: &[i16]) -> Result<Vec<i16>, Failure> {
+    /// Gives those that are ready.
+    pub(super) fn push(&mut self, samples: &[i16]) -> Result<Vec<i16>, Failure> {
         self.taken += samples.len();
         self.waiting.extend(samples.iter().map(|&s| f32::from(s) / 32_768.0));
         let mut out = Vec::new();
@@ -98,7 +101,8 @@ impl RateConverter {
         Ok(out)
     }
 
-    fn finish(&mut self) -> Result<Vec<i16>, Failure> {
+    /// The samples that waited for more.
+    pub(super) fn finish(&mut self) -> Result<Vec<i16>, Failure> {
         let mut out = Vec::new();
         let due = (self.taken as f64 * self.ratio).round() as usize;
         let rest = std::mem::take(&mut self.waiting);

@@ -7,7 +7,7 @@ use session::{Language, LanguagePair};
 use tokio::time::timeout;
 
 use super::mt::TranslateJob;
-use super::{Outside, Site, Transport};
+use super::{Exchanges, Outside, Site, Transport};
 use crate::config::{Asr, Engine, Mt, Tts};
 
 /// How long an engine on a busy Pi may take to answer.
@@ -67,12 +67,20 @@ pub(super) async fn asr(transport: &Transport, asr: &Asr, languages: LanguagePai
 }
 
 pub(super) async fn mt(transport: &Transport, mt: &Mt, languages: LanguagePair) -> Result<(), Failure> {
+    // It translates only what it heard.
+    if let Mt::Speech(engine) = mt {
+        return super::speech::probe(transport, engine).await;
+    }
     let [source, target] = languages.both();
     let job = TranslateJob { text: WORD.to_owned(), context: String::new(), source, target };
-    super::mt::ask(transport, mt, &job).await.map(drop)
+    super::mt::ask(transport, &Exchanges::default(), mt, &job).await.map(drop)
 }
 
 pub(super) async fn tts(transport: &Transport, tts: &Tts, languages: LanguagePair) -> Result<(), Failure> {
+    // It speaks only what it heard.
+    if let Tts::Speech(engine) = tts {
+        return super::speech::probe(transport, engine).await;
+    }
     let [_, target]: [Language; 2] = languages.both();
     super::tts::trial(transport, tts, target).await
 }

@@ -29,6 +29,8 @@ pub struct Engines {
     pub mt: Vec<Engine<Mt>>,
     /// Speech synthesis.
     pub tts: Vec<Engine<Tts>>,
+    /// How somebody speaks; empty where that is not wanted.
+    pub emotion: Vec<Engine<Service>>,
     /// Terms that are to be translated in one way.
     pub glossary: Arc<[Terms]>,
 }
@@ -49,6 +51,7 @@ pub enum Asr {
     Wyoming(Endpoint),
     DeepgramListen(Service),
     DeepgramFlux(Service),
+    Speech(SpeechToSpeech),
 }
 
 /// Who translates.
@@ -57,6 +60,7 @@ pub enum Asr {
 pub enum Mt {
     LibreTranslate(Service),
     DeepL(Service),
+    Speech(SpeechToSpeech),
 }
 
 /// Who speaks.
@@ -68,6 +72,26 @@ pub enum Tts {
     ElevenLabs(Service),
     OpenAi(Service),
     Xtts(Service),
+    Speech(SpeechToSpeech),
+}
+
+/// Who hears, translates and speaks, in the chains of all these stages.
+#[derive(Clone, Debug)]
+pub struct SpeechToSpeech {
+    /// Whose it is.
+    pub vendor: SpeechVendor,
+    /// How it is asked; by its name its stages find each other.
+    pub service: Service,
+    /// Whether it is to speak, too.
+    pub spoken: bool,
+}
+
+/// Whose speech-to-speech engine it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the vendors' own names")]
+pub enum SpeechVendor {
+    DeepLVoice,
+    OpenAiTranslations,
 }
 
 /// A service that is asked over HTTP or a WebSocket.
@@ -90,11 +114,17 @@ pub struct Service {
 }
 
 impl Asr {
+    /// The engine that does all three stages, if it is one.
+    pub const fn speech(&self) -> Option<&SpeechToSpeech> {
+        if let Self::Speech(engine) = self { Some(engine) } else { None }
+    }
+
     /// Whether asking it costs nothing, so that it may be asked often whether it is there.
     pub const fn is_near(&self) -> bool {
         match self {
             Self::Wyoming(_) => true,
             Self::DeepgramListen(service) | Self::DeepgramFlux(service) => service.is_near(),
+            Self::Speech(engine) => engine.service.is_near(),
         }
     }
 }
@@ -104,11 +134,17 @@ impl Mt {
     pub const fn is_near(&self) -> bool {
         match self {
             Self::LibreTranslate(service) | Self::DeepL(service) => service.is_near(),
+            Self::Speech(engine) => engine.service.is_near(),
         }
     }
 }
 
 impl Tts {
+    /// As of [`Asr::speech`].
+    pub const fn speech(&self) -> Option<&SpeechToSpeech> {
+        if let Self::Speech(engine) = self { Some(engine) } else { None }
+    }
+
     /// As of [`Asr::is_near`].
     pub const fn is_near(&self) -> bool {
         match self {
@@ -117,13 +153,14 @@ impl Tts {
             | Self::ElevenLabs(service)
             | Self::OpenAi(service)
             | Self::Xtts(service) => service.is_near(),
+            Self::Speech(engine) => engine.service.is_near(),
         }
     }
 }
 
 impl Service {
     /// Who wants no key counts no requests.
-    const fn is_near(&self) -> bool {
+    pub const fn is_near(&self) -> bool {
         self.key.is_none()
     }
 
@@ -179,13 +216,60 @@ impl Engines {
             voices: BTreeMap::new(),
             glossary: Arc::clone(&glossary),
         };
-        Ok(Self {
-            asr: all.chain("asr", chains.asr, Asr::Wyoming(speech.clone()), Provider::asr)?,
-            mt: all.chain("mt", chains.mt, Mt::LibreTranslate(on_device), Provider::mt)?,
-            tts: all.chain("tts", chains.tts, Tts::Wyoming(speech), Provider::tts)?,
+        let mut engines = Self {
+            asr: all.chain("asr", chains.asr, Some(Asr::Wyoming(speech.clone())), Provider::asr)?,
+            mt: all.chain("mt", chains.mt, Some(Mt::LibreTranslate(on_device)), Provider::mt)?,
+            tts: all.chain("tts", chains.tts, Some(Tts::Wyoming(speech)), Provider::tts)?,
+            emotion: match chains.emotion.filter(|chain| !chain.is_empty()) {
+                Some(chain) => all.chain("emotion", Some(chain), None, Provider::emotion)?,
+                None => Vec::new(),
+            },
             glossary,
-        })
+        };
+        engines.join_stages().map_err(|message| (None, message))?;
+        Ok(engines)
     }
+
+    /// A speech-to-speech engine translates and speaks what it heard itself, and nothing else.
+    fn join_stages(&mut self) -> Result<(), String> {
+        let hears: Vec<&str> = speech_names(&self.asr, |provider| matches!(provider, Asr::Speech(_)));
+        let stages = [
+            (
+                "mt",
+                speech_names(&self.mt, |provider| matches!(provider, Mt::Speech(_))),
+                self.mt.last().map(|e| &e.name),
+            ),
+            (
+                "tts",
+                speech_names(&self.tts, |provider| matches!(provider, Tts::Speech(_))),
+                self.tts.last().map(|e| &e.name),
+            ),
+        ];
+        for (stage, names, last) in &stages {
+            for name in names {
+                if !hears.contains(name) {
+                    return Err(format!(
+                        "engines.{stage}: {name} does this only for what it heard; name it in asr, too"
+                    ));
+                }
+                if last.is_some_and(|last| last == name) {
+                    let message = "does this only for what it heard; name another after it, such as";
+                    return Err(format!("engines.{stage}: {name} {message} \"{DEVICE}\""));
+                }
+            }
+        }
+        let speaking: Vec<String> = stages[1].1.iter().map(|name| (*name).to_owned()).collect();
+        for engine in &mut self.asr {
+            if let Asr::Speech(speech) = &mut engine.provider {
+                speech.spoken = speaking.contains(&engine.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn speech_names<P>(chain: &[Engine<P>], is_speech: impl Fn(&P) -> bool) -> Vec<&str> {
+    chain.iter().filter(|engine| is_speech(&engine.provider)).map(|engine| engine.name.as_str()).collect()
 }
 
 /// An engine before it is known for which stage it is used.
@@ -202,7 +286,28 @@ enum Place {
 }
 
 impl Provider {
+    /// As an engine of several stages.
+    fn speech(self) -> Option<SpeechToSpeech> {
+        let vendor = match self.kind {
+            KindOfEngine::DeeplVoice => SpeechVendor::DeepLVoice,
+            KindOfEngine::OpenaiTranslations => SpeechVendor::OpenAiTranslations,
+            _ => return None,
+        };
+        let Place::Service(service) = self.place else { return None };
+        Some(SpeechToSpeech { vendor, service, spoken: false })
+    }
+
+    fn emotion(self) -> Option<Service> {
+        match (self.kind, self.place) {
+            (KindOfEngine::Hume, Place::Service(service)) => Some(service),
+            _ => None,
+        }
+    }
+
     fn asr(self) -> Option<Asr> {
+        if let Some(speech) = self.clone().speech() {
+            return Some(Asr::Speech(speech));
+        }
         match (self.kind, self.place) {
             (KindOfEngine::Wyoming, Place::Wyoming(endpoint)) => Some(Asr::Wyoming(endpoint)),
             (KindOfEngine::DeepgramListen, Place::Service(service)) => Some(Asr::DeepgramListen(service)),
@@ -212,6 +317,9 @@ impl Provider {
     }
 
     fn mt(self) -> Option<Mt> {
+        if let Some(speech) = self.clone().speech() {
+            return Some(Mt::Speech(speech));
+        }
         match (self.kind, self.place) {
             (KindOfEngine::Libretranslate, Place::Service(service)) => Some(Mt::LibreTranslate(service)),
             (KindOfEngine::Deepl, Place::Service(service)) => Some(Mt::DeepL(service)),
@@ -220,6 +328,9 @@ impl Provider {
     }
 
     fn tts(self) -> Option<Tts> {
+        if let Some(speech) = self.clone().speech() {
+            return Some(Tts::Speech(speech));
+        }
         match (self.kind, self.place) {
             (KindOfEngine::Wyoming, Place::Wyoming(endpoint)) => Some(Tts::Wyoming(endpoint)),
             (KindOfEngine::DeepgramAura, Place::Service(service)) => Some(Tts::DeepgramAura(service)),
@@ -239,10 +350,9 @@ impl Named {
         &self,
         stage: &str,
         names: Option<Vec<Spanned<String>>>,
-        device: P,
+        mut device: Option<P>,
         of_stage: impl Fn(Provider) -> Option<P>,
     ) -> Result<Vec<Engine<P>>, Fault> {
-        let mut device = Some(device);
         let mut chain: Vec<Engine<P>> = Vec::new();
         for name in names.unwrap_or_else(|| vec![Spanned::new(0..0, DEVICE.into())]) {
             let fault = |message| (Some(name.span()), format!("engines.{stage}: {message}"));
@@ -300,11 +410,24 @@ fn service(name: &str, span: Range<usize>, table: EngineTable) -> Result<Service
         }
         KindOfEngine::Elevenlabs => (&["wss", "ws"], Some("wss://api.elevenlabs.io")),
         KindOfEngine::OpenaiSpeech => (&["https", "http"], Some("https://api.openai.com")),
+        KindOfEngine::OpenaiTranslations => (&["wss", "ws"], Some("wss://api.openai.com")),
+        KindOfEngine::DeeplVoice => (&["https", "http"], Some("https://api.deepl.com")),
+        KindOfEngine::Hume => (&["wss", "ws"], Some("wss://api.cloud.hume.ai")),
         KindOfEngine::Deepl => (&["https", "http"], None),
         KindOfEngine::Xtts | KindOfEngine::Libretranslate | KindOfEngine::Wyoming => {
             (&["http", "https"], None)
         }
     };
+    let is_whole = matches!(
+        table.kind,
+        KindOfEngine::DeeplVoice | KindOfEngine::OpenaiTranslations | KindOfEngine::Hume
+    );
+    if is_whole && !table.voices.is_empty() {
+        return Err((Some(span), format!("engine.{name}: this kind has no voices to choose from")));
+    }
+    if matches!(table.kind, KindOfEngine::DeeplVoice | KindOfEngine::Hume) && table.model.is_some() {
+        return Err((Some(span), format!("engine.{name}: this kind has no models to choose from")));
+    }
     let has_own_server = matches!(table.kind, KindOfEngine::Xtts | KindOfEngine::Libretranslate);
     let key = key(name, &table)?;
     if key.is_none() && !has_own_server {
@@ -444,6 +567,49 @@ mod tests {
         assert!(!format!("{engines:?}").contains("s3cret"), "keys are not shown");
         let Asr::DeepgramListen(service) = &engines.asr[0].provider else { panic!("{engines:?}") };
         assert_eq!(service.url, "wss://api.deepgram.com");
+    }
+
+    /// A configuration with these chains and engines of these kinds, all with a key.
+    fn keyed(chains: &str, engines: &[(&str, &str)]) -> Result<Engines, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join("key");
+        std::fs::write(&key, "k").unwrap();
+        let engine = |(name, rest): &(&str, &str)| format!("[engine.{name}]\nkey_file = {key:?}\n{rest}\n");
+        let tables: String = engines.iter().map(engine).collect();
+        read(&format!("[engines]\n{chains}\n{tables}"))
+    }
+
+    #[test]
+    fn one_engine_stands_in_the_chains_of_three_stages() {
+        let voice = ("voice", "kind = \"deepl-voice\"");
+        let all = "asr = [\"voice\"]\nmt = [\"voice\", \"device\"]\ntts = [\"voice\", \"device\"]";
+        let engines = keyed(all, &[voice]).unwrap();
+        let Asr::Speech(speech) = &engines.asr[0].provider else { panic!("{engines:?}") };
+        assert_eq!((speech.vendor, speech.spoken), (SpeechVendor::DeepLVoice, true));
+        assert!(matches!(&engines.tts[0].provider, Tts::Speech(speech) if speech.service.name == "voice"));
+        let silent = keyed("asr = [\"voice\"]\nmt = [\"voice\", \"device\"]", &[voice]).unwrap();
+        assert!(matches!(&silent.asr[0].provider, Asr::Speech(speech) if !speech.spoken));
+        let cases = [
+            ("mt = [\"voice\", \"device\"]", "name it in asr"),
+            ("asr = [\"voice\"]\nmt = [\"voice\"]", "another after it"),
+            ("asr = [\"voice\"]\ntts = [\"device\", \"voice\"]", "another after it"),
+            ("emotion = [\"voice\"]", "not of a kind"),
+        ];
+        for (chains, words) in cases {
+            let message = keyed(chains, &[voice]).unwrap_err();
+            assert!(message.contains(words), "{chains}: {message}");
+        }
+        let modelled = ("voice", "kind = \"deepl-voice\"\nmodel = \"x\"");
+        assert!(keyed(all, &[modelled]).unwrap_err().contains("no models"));
+    }
+
+    #[test]
+    fn feelings_are_measured_where_that_is_wanted() {
+        let hume = ("hume", "kind = \"hume\"");
+        assert_eq!(keyed("emotion = [\"hume\"]", &[hume]).unwrap().emotion[0].name, "hume");
+        assert!(keyed("", &[hume]).unwrap().emotion.is_empty());
+        assert!(keyed("asr = [\"hume\"]", &[hume]).unwrap_err().contains("not of a kind"));
+        assert!(keyed("emotion = [\"device\"]", &[hume]).unwrap_err().contains("not of a kind"));
     }
 
     #[test]

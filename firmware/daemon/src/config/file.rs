@@ -55,6 +55,7 @@ pub(super) struct EnginesTable {
     pub(super) asr: Option<Vec<Spanned<String>>>,
     pub(super) mt: Option<Vec<Spanned<String>>>,
     pub(super) tts: Option<Vec<Spanned<String>>>,
+    pub(super) emotion: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +82,9 @@ pub(super) enum KindOfEngine {
     Xtts,
     Elevenlabs,
     OpenaiSpeech,
+    DeeplVoice,
+    OpenaiTranslations,
+    Hume,
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use session::{Cue, Language, LanguagePair, Manner};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
-pub use engines::{Asr, Engine, Engines, Mt, Service, Tts};
+pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
 use file::{File, KindName, MannerName, RoomTable};
 pub use glossary::Terms;
 pub use health::Health;

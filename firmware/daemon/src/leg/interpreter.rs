@@ -8,7 +8,9 @@ use tokio::time::sleep;
 
 use super::playback::{Next, Playback};
 use super::{Listed, keep_port, sounds};
-use crate::clients::{Answer, AsrInput, Outside, Recogniser, SpeakJob, Speaker, TranslateJob, Translator};
+use crate::clients::{
+    Answer, AsrInput, Emotion, Exchanges, Outside, Recogniser, SpeakJob, Speaker, TranslateJob, Translator,
+};
 use crate::config::Room;
 use crate::hub::{Hub, Inbox, now};
 use crate::media::{Full, LegEnds};
@@ -36,6 +38,8 @@ struct InterpreterLeg<'a> {
     recogniser: Recogniser,
     translator: Translator,
     speaker: Speaker,
+    /// How the caller speaks, where that is wanted.
+    emotion: Option<Emotion>,
     answers: mpsc::Sender<Answer>,
     utterances: HashMap<UtteranceId, mpsc::Sender<AsrInput>>,
     /// The segment whose frames went to the ring last.
@@ -68,14 +72,18 @@ pub(super) async fn serve(
         () = leg.run(&inbox, media_events, answers) => {}
     }
     listed.session = report::listening(leg.room.frames(), leg.room.discards());
+    if let Some(emotion) = &leg.emotion {
+        listed.session["emotion"] = report::emotion(emotion.counts());
+    }
     Ok(())
 }
 
 impl<'a> InterpreterLeg<'a> {
     fn new(hub: &'a Hub, ends: LegEnds, room: Interpreter, answers: &mpsc::Sender<Answer>) -> Self {
-        let Outside { transport, asr, mt, tts, translations, .. } = &hub.outside;
-        let recogniser = Recogniser::new(asr, transport, answers.clone());
-        let translator = Translator::new(mt, transport, translations, answers.clone());
+        let Outside { transport, asr, mt, tts, emotion, translations, .. } = &hub.outside;
+        let exchanges = Exchanges::new(asr, transport);
+        let recogniser = Recogniser::new(asr, transport, &exchanges, answers.clone());
+        let translator = Translator::new(mt, transport, translations, &exchanges, answers.clone());
         tokio::spawn(recogniser.clone().warm(room.languages().both()));
         tokio::spawn(translator.clone().warm());
         Self {
@@ -86,7 +94,8 @@ impl<'a> InterpreterLeg<'a> {
             playback: Playback::default(),
             recogniser,
             translator,
-            speaker: Speaker::new(tts, transport, answers.clone()),
+            speaker: Speaker::new(tts, transport, &exchanges, answers.clone()),
+            emotion: emotion.as_ref().map(|stage| Emotion::new(stage, transport, answers.clone())),
             answers: answers.clone(),
             utterances: HashMap::new(),
             handed_over: None,
@@ -192,6 +201,7 @@ impl<'a> InterpreterLeg<'a> {
                 self.playback.complete(segment);
                 self.tell(Input::SpeechFailed { segment, reason: &reason });
             }
+            Answer::Felt(felt) => self.hub.tell(&Report::felt(self.ends.id, &felt)),
         }
     }
 
@@ -200,8 +210,14 @@ impl<'a> InterpreterLeg<'a> {
             Action::OpenAsr { utterance, languages } => {
                 self.utterances.insert(utterance, self.recogniser.recognise(utterance, languages));
             }
-            Action::SendAudio { utterance, frame } => self.send_asr(utterance, AsrInput::Audio(frame)),
-            Action::FinishAsr { utterance } => self.send_asr(utterance, AsrInput::Finish),
+            Action::SendAudio { utterance, frame } => {
+                self.emotion.iter().for_each(|emotion| emotion.hear(&frame));
+                self.send_asr(utterance, AsrInput::Audio(frame));
+            }
+            Action::FinishAsr { utterance } => {
+                self.emotion.iter().for_each(Emotion::pause);
+                self.send_asr(utterance, AsrInput::Finish);
+            }
             Action::CancelAsr { utterance } => {
                 self.utterances.remove(&utterance);
             }

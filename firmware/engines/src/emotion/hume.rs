@@ -153,6 +153,11 @@ impl Stream {
         self.dropped += surplus as u64;
     }
 
+    /// Whether the provider took the configuration, and so takes audio.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     /// Audio that was not measured since the provider is slow.
     pub fn dropped(&self) -> Duration {
         length(self.dropped)
@@ -194,7 +199,7 @@ impl Stream {
                 Felt::Ready
             }
             "measurement.result" => Felt::Measured(measured(serde_json::from_str(json).map_err(broken)?)),
-            "error" => refusal(serde_json::from_str(json).map_err(broken)?),
+            "error" => refusal(&serde_json::from_str(json).map_err(broken)?),
             "session.closed" => {
                 let SessionClosed { reason } = serde_json::from_str(json).map_err(broken)?;
                 Felt::Closed(reason)
@@ -232,7 +237,7 @@ fn measured(result: MeasurementResult) -> Measured {
     }
 }
 
-fn refusal(error: Refusal) -> Felt {
+fn refusal(error: &Refusal) -> Felt {
     let words = format!("{}: {}", error.code, error.message);
     if error.retryable {
         return Felt::Refused(Failure::new(FailureKind::Refused, words).detail);

@@ -1,6 +1,6 @@
 //! `DeepL` Voice: `POST /v3/voice/realtime` gives an address and a token that is good once, a WebSocket the rest.
 //!
-//! Facts from the vendor's OpenAPI and `AsyncAPI` documents of June 2026. They do not say with which close codes the vendor
+//! Facts from the vendor's `OpenAPI` and `AsyncAPI` documents of June 2026. They do not say with which close codes the vendor
 //! ends a connection, so none but 1008 is told apart. Translated speech needs an account that has it.
 
 use std::fmt;

@@ -21,7 +21,9 @@ fn likeness(source: &str, target: &str) -> f64 {
         return if source.is_empty() { 0.0 } else { 1.0 };
     }
     let mut unmatched = HashMap::<&str, usize>::new();
-    source.iter().for_each(|word| *unmatched.entry(word).or_default() += 1);
+    for word in &source {
+        *unmatched.entry(word).or_default() += 1;
+    }
     let shared = target.iter().filter(|word| match unmatched.get_mut(word.as_str()) {
         Some(left @ 1..) => {
             *left -= 1;

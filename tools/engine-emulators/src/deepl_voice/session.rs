@@ -95,21 +95,27 @@ fn codes(
 
 /// Sessions that are asked for and not connected, by their tokens.
 #[derive(Default)]
-pub(super) struct Tickets(Mutex<(u64, HashMap<String, (Asked, Option<Fault>)>)>);
+pub(super) struct Tickets(Mutex<Issued>);
+
+#[derive(Default)]
+struct Issued {
+    count: u64,
+    waiting: HashMap<String, (Asked, Option<Fault>)>,
+}
 
 impl Tickets {
     /// A token for a session that will meet this fault.
     pub(super) fn issue(&self, asked: Asked, fault: Option<Fault>) -> String {
-        let (issued, waiting) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *issued += 1;
-        let token = format!("dG9rZW4+{issued}=");
-        waiting.insert(token.clone(), (asked, fault));
+        let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.count += 1;
+        let token = format!("dG9rZW4+{}=", issued.count);
+        issued.waiting.insert(token.clone(), (asked, fault));
         token
     }
 
     /// The session of a token, once.
     pub(super) fn take(&self, token: &str) -> Option<(Asked, Option<Fault>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(token)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(token)
     }
 }
 

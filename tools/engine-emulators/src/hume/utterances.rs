@@ -63,18 +63,18 @@ pub(super) struct Utterances {
     partial: Vec<i16>,
     position: u64,
     open: Option<Utterance>,
-    utterances: u64,
+    begun: u64,
     measurements: u64,
 }
 
 impl Utterances {
     pub(super) fn new(timer_ms: u64) -> Self {
-        Self { timer_ms, partial: Vec::new(), position: 0, open: None, utterances: 0, measurements: 0 }
+        Self { timer_ms, partial: Vec::new(), position: 0, open: None, begun: 0, measurements: 0 }
     }
 
     /// How many utterances and measurements there were.
     pub(super) fn produced(&self) -> (u64, u64) {
-        (self.utterances, self.measurements)
+        (self.begun, self.measurements)
     }
 
     pub(super) fn hear(&mut self, samples: &[i16]) -> Vec<Told> {
@@ -92,10 +92,10 @@ impl Utterances {
         let from = self.position;
         self.position += BLOCK as u64 / SAMPLES_A_MS;
         if square >= SPEECH {
-            let utterances = &mut self.utterances;
+            let begun = &mut self.begun;
             let open = self.open.get_or_insert_with(|| {
-                told.push(Told::Start { id: *utterances, from });
-                *utterances += 1;
+                told.push(Told::Start { id: *begun, from });
+                *begun += 1;
                 Utterance { from, to: from, measured: None, loudness: 0.0 }
             });
             open.to = self.position;
@@ -114,7 +114,7 @@ impl Utterances {
         open.measured = Some(to);
         self.measurements += 1;
         let from = open.from.max(to.saturating_sub(WINDOW_MS));
-        let (id, utterance) = (self.measurements - 1, self.utterances - 1);
+        let (id, utterance) = (self.measurements - 1, self.begun - 1);
         Some(Told::Measured { id, utterance, from, to, trigger, loudness: open.loudness })
     }
 
@@ -125,7 +125,7 @@ impl Utterances {
         let is_spared = open.measured.is_some_and(|measured| to.saturating_sub(measured) < SPARED_MS);
         let last = if is_spared { None } else { self.measure(to, "speech_ended") };
         self.open = None;
-        last.into_iter().chain([Told::End { id: self.utterances - 1, from, to }]).collect()
+        last.into_iter().chain([Told::End { id: self.begun - 1, from, to }]).collect()
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct VendorPackages;
 impl Part for VendorPackages {
     fn missing(&self, cache: &Cache) -> Result<Option<Missing>> {
         let there = cache.is_stamped(STAMP, LOCK) && cache.vendor_python().exists();
-        let what = "for the tests, from PyPI: deepgram-sdk, deepl, elevenlabs, openai".to_owned();
+        let what = "for the tests, from PyPI: deepgram-sdk, deepl, elevenlabs, hume, openai".to_owned();
         Ok((!there).then_some(Missing { what, size: Some(Size { download: 11_000_000, disk: 102_000_000 }) }))
     }
 
@@ -33,7 +33,7 @@ impl Part for VendorPackages {
         step::output(python::pip_install(cache, LOCK)?.arg("--target").arg(&site))?;
         let run = format!("exec '{}' \"$@\"", cache.venv().join("bin/python").display());
         python::write_script(&cache.vendor_python(), &run, &site)?;
-        let imports = "import deepgram, deepl, elevenlabs, openai";
+        let imports = "import deepgram, deepl, elevenlabs, hume_expression_measurement, openai";
         step::output(Command::new(cache.vendor_python()).args(["-c", imports]))
             .context("the vendors' clients do not load")?;
         cache.set_stamp(STAMP, LOCK)?;

@@ -1,6 +1,7 @@
 //! Speech recognition for one leg, by the first engine of a chain that answers.
 
 mod provider;
+mod speech;
 mod stream;
 mod trial;
 mod wyoming;
@@ -14,6 +15,7 @@ use session::{Language, UtteranceId};
 use tokio::sync::mpsc;
 
 use super::chain::Line;
+use super::speech::{self as interpreters, Exchange, Exchanges};
 use super::stage::Stage;
 use super::{Answer, Transport};
 use crate::config::Asr;
@@ -56,6 +58,7 @@ struct Inner {
 enum Backend {
     Wyoming(Wyoming),
     Stream(Stream),
+    Speech(Arc<Exchange>),
 }
 
 /// Why an attempt ended without a text.
@@ -94,8 +97,14 @@ struct Utterance {
 
 impl Recogniser {
     /// A recogniser of `stage`'s engines that answers to `answers`.
-    pub fn new(stage: &Arc<Stage<Asr>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
-        let backends = stage.providers().map(|provider| Backend::new(provider, transport)).collect();
+    pub fn new(
+        stage: &Arc<Stage<Asr>>,
+        transport: &Transport,
+        exchanges: &Exchanges,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
+        let backend = |provider| Backend::new(provider, transport, exchanges);
+        let backends = stage.providers().map(backend).collect();
         Self(Arc::new(Inner { line: Line::new(stage), backends, answers }))
     }
 
@@ -107,6 +116,7 @@ impl Recogniser {
                 // Who cannot be reached now may be when he is needed; the first utterance tells.
                 let _not_yet = stream.warm(languages).await;
             }
+            Backend::Speech(exchange) => exchange.warm(languages).await,
         }
     }
 
@@ -157,12 +167,13 @@ impl Recogniser {
 }
 
 impl Backend {
-    fn new(provider: &Asr, transport: &Transport) -> Self {
+    fn new(provider: &Asr, transport: &Transport, exchanges: &Exchanges) -> Self {
         match provider {
             Asr::Wyoming(endpoint) => Self::Wyoming(Wyoming::new(endpoint.clone())),
             Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
                 Self::Stream(Stream::new(transport.clone(), provider.clone()))
             }
+            Asr::Speech(engine) => Self::Speech(exchanges.to(engine)),
         }
     }
 
@@ -170,6 +181,7 @@ impl Backend {
         match self {
             Self::Wyoming(wyoming) => wyoming.attempt(utterance).await,
             Self::Stream(stream) => stream.attempt(utterance).await,
+            Self::Speech(exchange) => speech::attempt(exchange, utterance).await,
         }
     }
 }
@@ -248,6 +260,7 @@ impl Utterance {
 pub(super) async fn probe(transport: &Transport, provider: &Asr) -> Result<(), Failure> {
     match provider {
         Asr::Wyoming(endpoint) => super::connection::probe(endpoint).await,
+        Asr::Speech(engine) => interpreters::probe(transport, engine).await,
         Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
             let languages = ["en", "es"].map(|code| code.parse().expect("a language code"));
             let (mut socket, provider) = stream::open(transport, provider, languages).await?;

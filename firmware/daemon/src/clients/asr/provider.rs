@@ -44,7 +44,7 @@ impl Provider {
                 options.keyterms = expected(service, asked);
                 Some((Self::Flux(deepgram_flux::Stream::new(options, Duration::ZERO)), service))
             }
-            Asr::Wyoming(_) => None,
+            Asr::Wyoming(_) | Asr::Speech(_) => None,
         }
     }
 

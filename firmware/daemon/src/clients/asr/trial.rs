@@ -6,6 +6,7 @@ use session::{Language, UtteranceId};
 use tokio::sync::mpsc;
 
 use super::{Backend, Ended, FRAME, Transport, Utterance};
+use crate::clients::speech::Exchanges;
 use crate::config::Asr;
 
 /// Silence that is to be recognised.
@@ -24,7 +25,8 @@ pub(in crate::clients) async fn trial(
     let kept = vec![Frame::SILENCE; frames];
     let mut utterance =
         Utterance { kept, finished: true, ..Utterance::new(UtteranceId(0), languages, input, answers) };
-    match Backend::new(provider, transport).attempt(&mut utterance).await {
+    let exchanges = Exchanges::of(provider.speech(), transport);
+    match Backend::new(provider, transport, &exchanges).attempt(&mut utterance).await {
         Err(Ended::Failed(failure) | Ended::Interrupted(failure)) => Err(failure),
         Ok(()) | Err(Ended::Unwanted) => Ok(()),
     }

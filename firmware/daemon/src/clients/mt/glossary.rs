@@ -55,7 +55,7 @@ impl Glossaries {
             return;
         }
         for engine in &engines.mt {
-            if matches!(engine.provider, Mt::LibreTranslate(_)) {
+            if matches!(engine.provider, Mt::LibreTranslate(_) | Mt::Speech(_)) {
                 log::warn!("mt: {} knows no glossary: it translates without its {terms} terms", engine.name);
             }
         }

@@ -14,6 +14,7 @@ use session::Language;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::chain::Line;
+use super::speech::{self, Exchanges};
 use super::stage::Stage;
 use super::{Answer, Transport};
 use crate::config::{Mt, Service};
@@ -39,6 +40,7 @@ struct Inner {
     line: Line<Mt>,
     transport: Transport,
     cache: Arc<Cache>,
+    exchanges: Exchanges,
     answers: mpsc::Sender<Answer>,
     at_once: Semaphore,
 }
@@ -68,6 +70,7 @@ impl Translator {
         stage: &Arc<Stage<Mt>>,
         transport: &Transport,
         cache: &Arc<Cache>,
+        exchanges: &Exchanges,
         answers: mpsc::Sender<Answer>,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -75,6 +78,7 @@ impl Translator {
             line: Line::new(stage),
             transport: transport.clone(),
             cache: Arc::clone(cache),
+            exchanges: exchanges.clone(),
             answers,
             at_once: Semaphore::new(MOST_AT_ONCE),
         }))
@@ -109,19 +113,23 @@ impl Translator {
         let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");
         let pause = self.0.at_once.available_permits() == MOST_AT_ONCE;
         let key = Key::new(&job.text, job.source, job.target);
-        if let Some(known) = self.0.cache.get(now(), &key, self.0.line.current(pause)) {
+        // The translation of who heard it comes with its speech, one from before would not.
+        if !self.0.exchanges.heard(&job.text, job.target)
+            && let Some(known) = self.0.cache.get(now(), &key, self.0.line.current(pause))
+        {
             return Ok(known);
         }
         let _turn = self.0.at_once.acquire().await.map_err(gone)?;
         let mut effort = self.0.line.effort(DEADLINE, pause);
         loop {
             let turn = effort.turn().await?;
-            let asked = ask(&self.0.transport, self.0.stage.provider(turn.index), job);
+            let provider = self.0.stage.provider(turn.index);
+            let asked = ask(&self.0.transport, &self.0.exchanges, provider, job);
             let patience = if turn.is_last { DEADLINE } else { ANSWER_DEADLINE };
             let late = |_| Failure::new(FailureKind::Slow, "no translation in time");
             let outcome = tokio::time::timeout(patience, asked).await.map_err(late);
             if let Some(Done { text, has_glossary }) = effort.judge(outcome.flatten()) {
-                let service = service(self.0.stage.provider(turn.index));
+                let service = service(provider);
                 // With the glossary it would be another text: it is made anew the next time.
                 if has_glossary || !self.0.transport.glossaries.is_missed(service, job) {
                     self.0.cache.put(now(), key, &text, turn.index);
@@ -132,16 +140,26 @@ impl Translator {
     }
 }
 
-fn service(provider: &Mt) -> &Service {
-    match provider {
-        Mt::LibreTranslate(service) | Mt::DeepL(service) => service,
-    }
-}
-
-pub(super) async fn ask(transport: &Transport, provider: &Mt, job: &TranslateJob) -> Result<Done, Failure> {
+pub(super) async fn ask(
+    transport: &Transport,
+    exchanges: &Exchanges,
+    provider: &Mt,
+    job: &TranslateJob,
+) -> Result<Done, Failure> {
     match provider {
         Mt::LibreTranslate(service) => libretranslate::translate(transport, service, job).await,
         Mt::DeepL(service) => deepl::translate(transport, service, job).await,
+        Mt::Speech(engine) => {
+            let text = exchanges.to(engine).translation(&job.text, job.target).await?;
+            Ok(Done { text, has_glossary: false })
+        }
+    }
+}
+
+fn service(provider: &Mt) -> &Service {
+    match provider {
+        Mt::LibreTranslate(service) | Mt::DeepL(service) => service,
+        Mt::Speech(engine) => &engine.service,
     }
 }
 
@@ -150,5 +168,6 @@ pub(super) async fn probe(transport: &Transport, provider: &Mt) -> Result<(), Fa
     match provider {
         Mt::LibreTranslate(service) => libretranslate::probe(transport, service).await,
         Mt::DeepL(service) => deepl::probe(transport, service).await,
+        Mt::Speech(engine) => speech::probe(transport, engine).await,
     }
 }

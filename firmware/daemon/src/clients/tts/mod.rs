@@ -4,6 +4,7 @@ mod aura;
 mod elevenlabs;
 mod openai_speech;
 mod socket;
+mod speech;
 mod trial;
 mod wyoming;
 pub(super) mod xtts;
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use super::chain::Line;
 use super::resample::Converter;
+use super::speech::{self as interpreters, Exchange, Exchanges};
 use super::stage::Stage;
 use super::{Answer, Transport};
 use crate::config::{Service, Tts};
@@ -81,6 +83,7 @@ enum Backend {
     ElevenLabs(Box<elevenlabs::ElevenLabs>),
     OpenAi(Transport, Service),
     Xtts(Transport, Service),
+    Speech(Arc<Exchange>),
 }
 
 /// Where the speech of one text goes.
@@ -94,9 +97,15 @@ struct Output<'a> {
 
 impl Speaker {
     /// A speaker by `stage`'s engines that connects at once and answers to `answers`. It ends when it is dropped.
-    pub fn new(stage: &Arc<Stage<Tts>>, transport: &Transport, answers: mpsc::Sender<Answer>) -> Self {
+    pub fn new(
+        stage: &Arc<Stage<Tts>>,
+        transport: &Transport,
+        exchanges: &Exchanges,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(MOST_JOBS);
-        let backends = stage.providers().map(|provider| Backend::new(provider, transport)).collect();
+        let backend = |provider| Backend::new(provider, transport, exchanges);
+        let backends = stage.providers().map(backend).collect();
         let unwanted = Arc::<Unwanted>::default();
         let line = Arc::new(Line::new(stage));
         let worker = Worker {
@@ -154,7 +163,7 @@ impl Unwanted {
 }
 
 impl Backend {
-    fn new(provider: &Tts, transport: &Transport) -> Self {
+    fn new(provider: &Tts, transport: &Transport, exchanges: &Exchanges) -> Self {
         let transport = transport.clone();
         match provider.clone() {
             Tts::Wyoming(endpoint) => Self::Wyoming(wyoming::Wyoming::new(endpoint)),
@@ -164,6 +173,7 @@ impl Backend {
             }
             Tts::OpenAi(service) => Self::OpenAi(transport, service),
             Tts::Xtts(service) => Self::Xtts(transport, service),
+            Tts::Speech(engine) => Self::Speech(exchanges.to(&engine)),
         }
     }
 
@@ -172,6 +182,7 @@ impl Backend {
         match self {
             Self::Wyoming(wyoming) => wyoming.warm().await,
             Self::ElevenLabs(elevenlabs) => elevenlabs.stay().await,
+            Self::Speech(exchange) => exchange.stay().await,
             Self::Aura(aura) => aura.stay().await,
             Self::OpenAi(..) | Self::Xtts(..) => {}
         }
@@ -184,6 +195,7 @@ impl Backend {
             Self::ElevenLabs(elevenlabs) => elevenlabs.speak(job, output).await,
             Self::OpenAi(transport, service) => openai_speech::speak(transport, service, job, output).await,
             Self::Xtts(transport, service) => xtts::speak(transport, service, job, output).await,
+            Self::Speech(exchange) => speech::speak(exchange, job, output).await,
         }
     }
 }
@@ -291,5 +303,6 @@ pub(super) async fn probe(transport: &Transport, provider: &Tts) -> Result<(), F
         Tts::ElevenLabs(service) => elevenlabs::probe(transport, service).await,
         Tts::OpenAi(service) => openai_speech::probe(transport, service).await,
         Tts::Xtts(service) => xtts::probe(transport, service).await,
+        Tts::Speech(engine) => interpreters::probe(transport, engine).await,
     }
 }

@@ -4,6 +4,7 @@ use session::Language;
 use tokio::sync::mpsc;
 
 use super::{Answer, Backend, DEADLINE, Output, SpeakJob, Transport};
+use crate::clients::speech::Exchanges;
 use crate::config::Tts;
 
 /// A word that means the same in most languages.
@@ -18,7 +19,7 @@ pub(in crate::clients) async fn trial(
     let segment = SegmentId(0);
     let (answers, mut spoken) = mpsc::channel(1);
     let mut output = Output { segment, answers: &answers, given: 0, first_deadline: DEADLINE };
-    let mut backend = Backend::new(provider, transport);
+    let mut backend = Backend::new(provider, transport, &Exchanges::default());
     let job = SpeakJob { segment, text: WORD.to_owned(), language };
     let silent = || Failure::new(FailureKind::Protocol, "the speech is empty");
     tokio::select! {
