@@ -68,7 +68,7 @@ mod tests {
         #[test]
         fn the_same_text_is_an_echo(text: String) {
             prop_assume!(text.contains(char::is_alphanumeric));
-            prop_assert_eq!(likeness(&text, &text), 1.0);
+            prop_assert!(likeness(&text, &text) > 0.999);
         }
     }
 }

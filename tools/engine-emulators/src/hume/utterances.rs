@@ -149,6 +149,6 @@ mod tests {
             .collect();
         assert_eq!(triggers, [("start", 100), ("interval", 3_100), ("speech_ended", 5_100), ("end", 5_100)]);
         assert_eq!(utterances.produced(), (1, 2));
-        assert!(utterances.hear(&[0; 16 * 1_000]).is_empty());
+        assert!(utterances.hear(&vec![0; 16 * 1_000]).is_empty());
     }
 }
