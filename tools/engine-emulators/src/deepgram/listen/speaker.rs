@@ -1,5 +1,6 @@
 //! Finds the words of what was heard, and says them.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ pub(super) fn start(world: Arc<World>, wishes: &Wishes, mouth: Mouth, id: &str) 
     let (jobs, queue) = unbounded_channel();
     let metadata = metadata(id, wishes.get("model").unwrap_or_default());
     let language = wishes.get("language").unwrap_or("en").to_owned();
-    tokio::spawn(Speaker { world, mouth, metadata, language }.answer(queue));
+    tokio::spawn(Speaker { world, mouth, metadata, language, known: None }.answer(queue));
     jobs
 }
 
@@ -36,27 +37,30 @@ struct Speaker {
     mouth: Mouth,
     metadata: Value,
     language: String,
+    /// What the utterance is in, once that was told apart: asking again would take as long as hearing.
+    known: Option<String>,
 }
 
 impl Speaker {
-    async fn answer(self, mut jobs: UnboundedReceiver<Job>) {
+    async fn answer(mut self, mut jobs: UnboundedReceiver<Job>) {
         let mut next = jobs.recv().await;
         while let Some(job) = next.take() {
             match job {
                 Job::Say(say) => self.mouth.say(Instant::now(), say),
-                Job::Interim { window, due } => tokio::select! {
-                    biased;
-                    heard = self.hear(&window) => {
+                Job::Interim { window, due } => {
+                    let (heard, newer) = self.hear_unless_late(&window, &mut jobs).await;
+                    if let Some(heard) = heard {
                         self.mouth.say(due, Say::Json(self.results(&window, &heard, [false; 3])));
+                        self.known = self.known.take().or(heard.language);
                     }
-                    // Something newer is to be told: this comes too late.
-                    newer = jobs.recv() => {
+                    if newer.is_some() {
                         next = newer;
                         continue;
                     }
-                },
+                }
                 Job::Final { window, due, speech_final, from_finalize } => {
                     let heard = self.hear(&window).await;
+                    self.known.take_if(|_| speech_final || from_finalize);
                     let flags = [true, speech_final, from_finalize];
                     self.mouth.say(due, Say::Final(self.results(&window, &heard, flags)));
                 }
@@ -65,9 +69,33 @@ impl Speaker {
         }
     }
 
+    /// Hears what is only a guess, and what is to be told next where that makes it too late. Another guess does not:
+    /// where hearing takes longer than speaking, none would ever be told.
+    async fn hear_unless_late(
+        &self,
+        window: &Window,
+        jobs: &mut UnboundedReceiver<Job>,
+    ) -> (Option<Heard>, Option<Job>) {
+        let mut heard = pin!(self.hear(window));
+        loop {
+            tokio::select! {
+                biased;
+                heard = &mut heard => return (Some(heard), None),
+                newer = jobs.recv() => match newer {
+                    Some(Job::Interim { .. }) => {}
+                    newer => return (None, newer),
+                },
+            }
+        }
+    }
+
     async fn hear(&self, window: &Window) -> Heard {
         let language = self.language.split('-').next().unwrap_or_default();
-        let languages: &[&str] = if language == "multi" { &MULTI } else { &[language] };
+        let languages: &[&str] = match &self.known {
+            Some(known) => &[known],
+            None if language == "multi" => &MULTI,
+            None => &[language],
+        };
         window.hear(&self.world, languages).await
     }
 
