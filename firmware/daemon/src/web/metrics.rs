@@ -50,6 +50,9 @@ fn calls(registry: &mut Registry, hub: &Hub) {
     );
     registry.register("words_translated", "Words of what was translated, as said", tally.words.clone());
     registry.register("channel_duration_seconds", "How long calls lasted", tally.calls.clone());
+    if let Some(rate) = hub.outside.translations.counts().hit_rate() {
+        gauge(registry, "translation_cache_hit_rate", "Translations that no engine was asked for", rate);
+    }
     gauge(registry, "active_channels", "Calls under way", hub.count() as f64);
     gauge(registry, "service_uptime_seconds", "Since the daemon started", hub.uptime().as_secs_f64());
 }
