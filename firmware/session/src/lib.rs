@@ -58,12 +58,14 @@ mod interpreter;
 mod language;
 mod message;
 mod outage;
+mod own_voice;
 pub mod recovery;
 mod segment;
 mod speaking;
 mod transcript;
 mod turns;
 mod voice;
+mod voices;
 
 pub use ear::FrameCounts;
 pub use gate::ECHO_TAIL;
