@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) heard: Vec<&'static str>,
     /// How long the clouds take.
     pub(crate) delays: Delays,
+    /// Who speaks before the others: a name of the configuration's, and a comma.
+    pub(crate) speaker: String,
     /// What the configuration has besides.
     pub(crate) tables: String,
     /// The certificates that the daemon trusts alone, PEM.
@@ -53,6 +55,7 @@ impl Default for Plan {
             elsewhere,
             heard: WORDS.to_vec(),
             delays: Delays::NONE,
+            speaker: String::new(),
             tables: String::new(),
             trusted: None,
         }
@@ -142,6 +145,12 @@ impl Clouds {
         Self::planned(Plan { tables: tables.to_owned(), ..Plan::default() })
     }
 
+    /// All is well, and this engine, which is among `tables`, speaks before the others; the tables begin within the room's.
+    pub(crate) fn start_speaking_by(engine: &str, tables: &str) -> Self {
+        let speaker = format!("\"{engine}\", ");
+        Self::planned(Plan { tables: tables.to_owned(), speaker, ..Plan::default() })
+    }
+
     /// Two clouds as `plan` says, and a daemon that has tried each of their engines.
     pub(crate) fn planned(plan: Plan) -> Self {
         let runtime = Runtime::new().expect("a runtime");
@@ -159,8 +168,9 @@ impl Clouds {
         ];
         let configuration = format!(
             "[engines]\nasr = [\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
-             tts = [\"first-tts\", \"spare-tts\"]\n{}\
+             tts = [{}\"first-tts\", \"spare-tts\"]\n{}\
              [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n{}",
+            plan.speaker,
             tables.concat(),
             plan.tables
         );

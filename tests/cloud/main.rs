@@ -9,6 +9,7 @@ mod feelings;
 mod glossary;
 mod interpreting;
 mod outage;
+mod own_voices;
 mod reasons;
 mod relay;
 mod remembering;

@@ -238,6 +238,6 @@ fn asterisks_own_tests_of_the_driver_pass() {
     let told = rig.cli("test execute category /channels/chan_slinpipe/");
     rig.cli(&format!("test generate results xml {}", results.display()));
     let xml = fs::read_to_string(results).expect("results");
-    assert!(xml.contains(r#"tests="9" failures="0""#) && xml.contains(r#"errors="0""#), "{told}\n{xml}");
+    assert!(xml.contains(r#"tests="10" failures="0""#) && xml.contains(r#"errors="0""#), "{told}\n{xml}");
     assert!(rig.pipes().is_empty());
 }

@@ -10,6 +10,7 @@ use crate::{
     asterisk::{self as ast, Level, c_string, log},
     fifo::FifoPair,
     id::LegId,
+    keys,
     leg::{Counts, Entry, Leg},
     module::{self, Shared},
     reassembly::{FRAME_BYTES, FRAME_SAMPLES},
@@ -357,7 +358,7 @@ unsafe extern "C" fn digit_begin(_channel: *mut ast::ast_channel, _digit: c_char
 
 unsafe extern "C" fn digit_end(
     channel: *mut ast::ast_channel,
-    _digit: c_char,
+    digit: c_char,
     _milliseconds: c_uint,
 ) -> c_int {
     let [file, function, name] = [c"chan_slinpipe", c"digit_end", c"channel"].map(CStr::as_ptr);
@@ -365,7 +366,10 @@ unsafe extern "C" fn digit_end(
     unsafe {
         ast::__ao2_lock(channel.cast(), ast::AO2_LOCK_REQ_MUTEX, file, function, 0, name);
         if let Some(private) = private(channel) {
-            Counts::add(&private.leg.entry.counts.digits);
+            let entry = &private.leg.entry;
+            Counts::add(&entry.counts.digits);
+            // Where nobody listens no room wants keys.
+            keys::tell(&module::settings().directory, &entry.id, digit.cast_unsigned()).unwrap_or_default();
         }
         ast::__ao2_unlock(channel.cast(), file, function, 0, name);
     }

@@ -16,6 +16,7 @@
 mod config;
 mod fifo;
 mod id;
+mod keys;
 mod leg;
 mod reassembly;
 mod table;

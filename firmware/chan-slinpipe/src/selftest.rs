@@ -56,6 +56,7 @@ asterisk_tests! {
     other_formats_are_translated: "A caller's u-law arrives as SLIN16",
     a_full_pipe_drops_without_an_error: "Writing goes on when nobody reads; drops are counted",
     keys_make_no_sound: "A digit leaves no tone in the pipe",
+    keys_are_told_to_the_daemon: "A digit is told to the daemon beside the pipes",
     tones_make_no_sound: "Asterisk's ringing and busy tones stay out of the pipe",
 }
 

@@ -9,6 +9,7 @@ use crate::clients::Outside;
 use crate::config::{self, Config};
 use crate::control::ControlSocket;
 use crate::hub::Hub;
+use crate::keys::Keys;
 use crate::logging;
 use crate::media;
 use crate::report::Report;
@@ -74,6 +75,18 @@ async fn serve(config: Config) -> Result<(), String> {
     let engines = Arc::clone(&hub);
     tokio::spawn(async move { engines.outside.watch(&engines.config.notices()).await });
     tokio::spawn(web::serve(Arc::clone(&hub)));
+
+    if hub.config.rooms.iter().any(|room| room.own_voices.is_some()) {
+        match Keys::bind(&hub.config.pipes) {
+            Ok(keys) => {
+                let hub = Arc::clone(&hub);
+                tokio::spawn(async move { keys.serve(&hub).await });
+            }
+            Err(error) => {
+                log::warn!("keys of the phones are not heard: {}: {error}", hub.config.pipes.display());
+            }
+        }
+    }
 
     let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events);
     log::info!("ready: {} rooms", hub.config.rooms.len());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use audio_path::{LegId, MediaEvent, MediaEventKind, Timestamp};
 use serde_json::{Value, json};
+use session::Language;
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::clients::Outside;
@@ -18,6 +19,8 @@ use crate::tally::{FrameTotals, Tally};
 
 /// Lines that a reader of the control socket may be behind before it is cut off.
 const MOST_LINES_BEHIND: usize = 1_024;
+/// Wishes that may wait for a leg's task.
+const MOST_WISHES: usize = 16;
 /// Media events that may wait for a leg's task.
 const MOST_MEDIA_EVENTS: usize = 64;
 
@@ -67,14 +70,31 @@ pub struct Inbox {
     pub captured: Arc<Notify>,
     /// A side of its port went away.
     pub port_down: Arc<Notify>,
+    /// What its speakers want of their own voices.
+    pub wishes: broadcast::Sender<VoiceWish>,
     playback: mpsc::Sender<MediaEvent>,
+}
+
+/// What a speaker wants of his own voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoiceWish {
+    /// A key of the phone: 1 and 2 consent for the speaker of the first and of the second language, 0 takes it back.
+    Key(char),
+    /// He consents, or does not, or not any more.
+    Consent {
+        /// The language that he speaks.
+        language: Language,
+        /// Whether he consents.
+        yes: bool,
+    },
 }
 
 impl Inbox {
     /// An inbox, and the end from which playback events are taken.
     pub fn new() -> (Self, mpsc::Receiver<MediaEvent>) {
         let (playback, receiver) = mpsc::channel(MOST_MEDIA_EVENTS);
-        (Self { captured: Arc::default(), port_down: Arc::default(), playback }, receiver)
+        let (wishes, _) = broadcast::channel(MOST_WISHES);
+        (Self { captured: Arc::default(), port_down: Arc::default(), wishes, playback }, receiver)
     }
 }
 
@@ -171,6 +191,27 @@ impl Hub {
         }
     }
 
+    /// Passes on what a leg's speaker wants of his own voice.
+    ///
+    /// # Errors
+    /// Where there is no such leg, or its room offers none.
+    pub fn wish(&self, leg: LegId, wish: VoiceWish) -> Result<(), String> {
+        let legs = self.legs();
+        let entry = legs.live.get(&leg).ok_or_else(|| format!("there is no leg {}", leg.0))?;
+        let none = |_| format!("the room {} offers no own voices; set own_voices", entry.room.extension);
+        entry.inbox.wishes.send(wish).map(|_| ()).map_err(none)
+    }
+
+    /// Passes on a key of the phone whose pipes are called `id`; keys that nobody waits for do nothing.
+    pub(crate) fn key(&self, id: &str, key: char) {
+        let legs = self.legs();
+        if let Some(entry) = legs.live.values().find(|entry| entry.id == id)
+            && entry.inbox.wishes.send(VoiceWish::Key(key)).is_err()
+        {
+            log::debug!("{id}: a key, which its room does not want");
+        }
+    }
+
     /// The line that a reader gets first: the state of everything.
     pub fn status(&self) -> String {
         let legs: Vec<Value> = self.legs().live.iter().map(|(leg, entry)| entry.status(*leg)).collect();
@@ -181,6 +222,7 @@ impl Hub {
             "engines": report::engines(&self.outside.report()),
             "glossary": self.outside.glossary_report(),
             "health": self.health_at.get().map(ToString::to_string),
+            "own_voices": self.outside.transport.profiles.report(),
             "translation_cache": self.outside.translations.report(),
             "notices": self.outside.notices.count(),
             "legs": legs,

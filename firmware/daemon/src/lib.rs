@@ -11,6 +11,7 @@ pub mod control;
 mod daemon;
 pub mod endpoint;
 pub mod hub;
+mod keys;
 pub mod leg;
 mod logging;
 pub mod media;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use audio_path::{SegmentId, Timestamp};
 
 use crate::ear::{Ear, FrameCounts};
-use crate::language::announcement;
+use crate::language::{announcement, own_voice_offer};
 use crate::outage::Outage;
 use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, TTS_DEADLINE};
 use crate::turns::{Hearing, Turn, Turns, Utterance};
@@ -79,6 +79,7 @@ pub struct Interpreter {
     next_utterance: u32,
     /// The last sentences, each in its language.
     pub(crate) said: VecDeque<(Language, String)>,
+    offers_own_voices: bool,
 }
 
 impl Interpreter {
@@ -99,7 +100,14 @@ impl Interpreter {
             next_segment: 0,
             next_utterance: 0,
             said: VecDeque::new(),
+            offers_own_voices: false,
         }
+    }
+
+    /// With the announcement, both speakers are offered their own voices: keys 1 and 2 are their answers.
+    #[must_use]
+    pub fn offering_own_voices(self) -> Self {
+        Self { offers_own_voices: true, ..self }
     }
 
     /// Takes what happened at `now`; `now` never goes back.
@@ -222,12 +230,14 @@ impl Interpreter {
         let mut utterance = Utterance::new(id);
         utterance.announcement = true;
         utterance.hearing = Hearing::Closed;
-        for language in self.languages.both() {
+        for (place, language) in self.languages.both().into_iter().enumerate() {
             let (text, spoken_in) = announcement(language);
+            let offer = self.offers_own_voices.then(|| own_voice_offer(spoken_in, place + 1));
+            let text = [text, offer.as_deref().unwrap_or_default()].join(" ").trim_end().to_owned();
             let segment = self.new_segment();
             let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
-            utterance.segments.push_back(Segment::new(segment, text.to_owned(), [spoken_in; 2], stage));
-            self.actions.push_back(Action::Speak { segment, text: text.to_owned(), language: spoken_in });
+            utterance.segments.push_back(Segment::new(segment, text.clone(), [spoken_in; 2], stage));
+            self.actions.push_back(Action::Speak { segment, text, language: spoken_in });
         }
         self.turns.push(utterance);
     }

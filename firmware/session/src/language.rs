@@ -92,6 +92,11 @@ impl LanguagePair {
         [self.first, self.second]
     }
 
+    /// The one that is not `language`; the first where neither is.
+    pub fn other(&self, language: Language) -> Language {
+        if language == self.first { self.second } else { self.first }
+    }
+
     /// Source and target for speech heard as `heard`. A language outside the pair, or none, counts as the first one.
     pub fn direction(&self, heard: Option<Language>) -> (Language, Language) {
         if heard == Some(self.second) { (self.second, self.first) } else { (self.first, self.second) }
@@ -110,6 +115,18 @@ pub fn announcement(language: Language) -> (&'static str, Language) {
         _ => return ("A machine translates this call.", Language::ENGLISH),
     };
     (text, language)
+}
+
+/// How a speaker of `language` is offered his own voice; `key` is what he presses.
+pub(crate) fn own_voice_offer(language: Language, key: usize) -> String {
+    match language.code() {
+        "es" => format!("Pulse {key} para que le oigan con su propia voz."),
+        "fr" => format!("Appuyez sur {key} pour être entendu avec votre propre voix."),
+        "de" => format!("Drücken Sie {key}, um mit Ihrer eigenen Stimme gehört zu werden."),
+        "it" => format!("Prema {key} per essere sentito con la sua voce."),
+        "pt" => format!("Prima {key} para ser ouvido com a sua própria voz."),
+        _ => format!("Press {key} to be heard in your own voice."),
+    }
 }
 
 #[cfg(test)]

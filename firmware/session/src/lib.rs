@@ -72,4 +72,6 @@ pub use gate::ECHO_TAIL;
 pub use interpreter::{Discards, Interpreter, Manner};
 pub use language::{Language, LanguagePair, NotALanguage, announcement};
 pub use message::{Action, Component, Cue, Event, Input, Latency, UtteranceId};
+pub use own_voice::{OwnVoice, VoiceState};
 pub use voice::END_OF_SPEECH;
+pub use voices::{Seat, Voices};

@@ -5,9 +5,9 @@ use audio_path::{Frame, SAMPLE_RATE};
 use crate::UtteranceId;
 
 /// Speech that a voice is made of, samples: six seconds of voice …
-pub const ENOUGH_VOICE: usize = 6 * SAMPLE_RATE as usize;
+pub(crate) const ENOUGH_VOICE: usize = 6 * SAMPLE_RATE as usize;
 /// … in ten seconds with the pauses between words; what comes after is left out.
-pub const MOST_SAMPLES: usize = 10 * SAMPLE_RATE as usize;
+pub(crate) const MOST_SAMPLES: usize = 10 * SAMPLE_RATE as usize;
 /// Quieter frames are pauses.
 const VOICE_DBFS: f32 = -45.0;
 /// Utterances whose speaker is not known yet.

@@ -23,6 +23,10 @@ pub struct Counts {
     pub keep_alives: u64,
     /// Milliseconds of audio that arrived.
     pub audio_ms: u64,
+    /// Voices that were cloned.
+    pub cloned: u64,
+    /// Texts that were spoken in a voice that the studio does not have.
+    pub spoken_in_cloned: u64,
     /// What a client did that the vendor does not allow, in the words it was told.
     pub violations: Vec<String>,
 }

@@ -3,7 +3,7 @@
 //! One text is spoken at a time; the others wait. Voices differ in their numbers only: all sound the same here.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::Result;
 use axum::body::{Body, Bytes};
@@ -31,6 +31,8 @@ const LANGUAGES: [&str; 16] =
 const MODELS_LANGUAGES: [&str; 17] =
     ["en", "es", "fr", "de", "it", "pt", "pl", "tr", "ru", "nl", "cs", "ar", "zh-cn", "hu", "ko", "ja", "hi"];
 const STUDIO: [&str; 2] = ["Claribel Dervla", "Viktor Menelaos"];
+static OF_STUDIO: LazyLock<Vec<Value>> =
+    LazyLock::new(|| STUDIO.map(|name| voice(name.as_bytes())["speaker_embedding"].take()).into());
 /// As Python's `wave` writes it for no samples: 24 kHz, 16 bit, mono.
 const WAV_HEADER: &[u8; 44] =
     b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\xc0\x5d\0\0\x80\xbb\0\0\x02\0\x10\0data\0\0\0\0";
@@ -118,6 +120,10 @@ async fn clone_speaker(
         return server.broken("the recording is not a WAV file");
     }
     let _turn = server.turn.lock().await;
+    server.world.tally.count(|counts| {
+        counts.cloned += 1;
+        counts.audio_ms += (wav.len() - WAV_HEADER.len()) as u64 / 32;
+    });
     Json(voice(&wav)).into_response()
 }
 
@@ -135,6 +141,7 @@ struct Speak {
     text: String,
     language: String,
     header: bool,
+    is_of_studio: bool,
     /// Found too late for a refusal: the answer has begun.
     breaks: Option<&'static str>,
 }
@@ -164,7 +171,8 @@ impl Speak {
             Ok(_) => None,
         };
         let text = text(&fields, "text", None)?.to_owned();
-        Ok(Self { text, language: language.to_owned(), header, breaks })
+        let is_of_studio = fields.get("speaker_embedding").is_some_and(|voice| OF_STUDIO.contains(voice));
+        Ok(Self { text, language: language.to_owned(), header, is_of_studio, breaks })
     }
 }
 
@@ -218,6 +226,7 @@ async fn tts_stream(
         let error = std::io::Error::other(why);
         return answer("audio/wav", Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(error)])));
     }
+    server.world.tally.count(|counts| counts.spoken_in_cloned += u64::from(!speak.is_of_studio));
     let turn = Arc::clone(&server.turn).lock_owned().await;
     let begin = Instant::now() + server.world.draw(server.world.delays.tts);
     match server.world.voices.speak(&speak.text, &speak.language).await {

@@ -63,6 +63,8 @@ async fn a_cloned_voice_speaks() {
     let speech = speak(&emulator, &speaker, &pieces).await.unwrap();
     assert_eq!(speech.len(), 10 * BYTES_A_CHARACTER);
     assert!(pieces.into_inner() > 5);
+    let counts = emulator.world.tally.read();
+    assert_eq!((counts.cloned, counts.audio_ms, counts.spoken_in_cloned), (3, 3_000, 1));
     assert_eq!(emulator.world.tally.read().violations, Vec::<String>::new());
 }
 
@@ -71,7 +73,9 @@ async fn the_studio_has_voices_and_the_model_languages() {
     let emulator = emulator().await;
     let response = send(&client(), xtts::studio_speakers(&base(&emulator))).await;
     let voices = xtts::read_studio_speakers(200, &response.bytes().await.unwrap()).unwrap();
-    assert!(voices.contains_key("Claribel Dervla"));
+    let heard = AtomicUsize::new(0);
+    speak(&emulator, &voices["Claribel Dervla"], &heard).await.unwrap();
+    assert_eq!(emulator.world.tally.read().spoken_in_cloned, 0);
     let response = send(&client(), xtts::languages(&base(&emulator))).await;
     assert!(xtts::read_languages(200, &response.bytes().await.unwrap()).unwrap().contains(&"es".to_owned()));
 }

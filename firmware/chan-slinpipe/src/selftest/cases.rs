@@ -1,6 +1,10 @@
 //! The tests themselves. Ids begin with a letter, so that no daemon takes them for a room's.
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::atomic::Ordering::Relaxed};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    sync::atomic::Ordering::Relaxed,
+};
 
 use super::{
     Outcome,
@@ -110,6 +114,20 @@ pub(super) fn keys_make_no_sound() -> Outcome {
     check!(call.press(b'5') == 0);
     check!(drain(&mut reader)?.is_empty());
     check!(call.entry().is_some_and(|entry| entry.counts.digits.load(Relaxed) == 1));
+    Ok(())
+}
+
+pub(super) fn keys_are_told_to_the_daemon() -> Outcome {
+    let call = request("selftest-told")?;
+    let place = module::settings().directory.join(".keys");
+    let failed = |error: std::io::Error| error.to_string();
+    let daemon = UnixDatagram::bind(&place).map_err(failed)?;
+    let pressed = call.press(b'5');
+    fs::remove_file(&place).and_then(|()| daemon.set_nonblocking(true)).map_err(failed)?;
+    check!(pressed == 0);
+    let mut told = [0; 64];
+    let length = daemon.recv(&mut told).map_err(failed)?;
+    check!(&told[..length] == b"selftest-told 5");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ pub use notices::Notices;
 pub use speech::Exchanges;
 pub use stage::EngineReport;
 pub use trial::Trial;
-pub use tts::{SpeakJob, Speaker};
+pub use tts::{MadeVoice, Profiles, SpeakJob, Speaker, VoiceKey, VoiceOwner, make_voice};
 
 /// How often it is seen whether an engine is due for a probe.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -60,6 +60,8 @@ pub struct Transport {
     tls: Arc<ClientConfig>,
     studios: Arc<tts::xtts::Studios>,
     glossaries: Arc<mt::Glossaries>,
+    /// Speakers' own voices.
+    pub profiles: Arc<Profiles>,
 }
 
 /// All engines that the configuration names, as all legs share them.
@@ -104,6 +106,8 @@ pub enum Answer {
     SpeechComplete { segment: SegmentId },
     /// No speech, or no more though more was to come.
     NotSpoken { segment: SegmentId, reason: String },
+    /// The own voice of who speaks this language; empty where it could not be made.
+    VoiceMade { language: Language, made: MadeVoice },
     /// How the caller spoke.
     Felt(Felt),
 }
@@ -122,6 +126,7 @@ impl Outside {
                 tls,
                 studios: Arc::default(),
                 glossaries: Arc::default(),
+                profiles: Arc::default(),
             },
             asr: Stage::new("asr", &engines.asr, |asr| look_every(asr.is_near())),
             mt: Stage::new("mt", &engines.mt, |mt| look_every(mt.is_near())),

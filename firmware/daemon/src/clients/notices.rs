@@ -63,7 +63,7 @@ async fn speak(
     cue: Cue,
 ) -> Result<Vec<i16>, Failure> {
     let Some((text, language)) = cue.words() else { return Ok(Vec::new()) };
-    speaker.speak(SpeakJob { segment: SegmentId(0), text: text.to_owned(), language })?;
+    speaker.speak(SpeakJob::of_machine(SegmentId(0), text, language))?;
     let mut all = Vec::new();
     while let Some(answer) = spoken.recv().await {
         match answer {

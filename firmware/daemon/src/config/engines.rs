@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use session::Language;
+use session::{Language, Seat};
 use toml::Spanned;
 
 use super::Fault;
@@ -107,8 +107,8 @@ pub struct Service {
     pub key_place: Option<String>,
     /// Where the provider has several.
     pub model: Option<String>,
-    /// The provider's name of the voice for each language.
-    pub voices: BTreeMap<String, String>,
+    /// The provider's names of the voices for each language: one for each speaker of a room, while they last.
+    pub voices: BTreeMap<String, Vec<String>>,
     /// Terms that are to be translated in one way.
     pub glossary: Arc<[Terms]>,
 }
@@ -176,9 +176,9 @@ impl Service {
         words.into_iter()
     }
 
-    /// The voice for `language`, or the provider's usual one.
-    pub fn voice(&self, language: Language) -> Option<&str> {
-        self.voices.get(language.code()).map(String::as_str)
+    /// The voice for `language` of the speaker at `seat`; `None` for the provider's usual one.
+    pub fn voice(&self, language: Language, seat: Seat) -> Option<&str> {
+        seat.choose(self.voices.get(language.code())?).map(String::as_str)
     }
 }
 
@@ -457,7 +457,7 @@ fn service(name: &str, span: Range<usize>, table: EngineTable) -> Result<Service
         key,
         key_place,
         model: table.model,
-        voices: table.voices,
+        voices: table.voices.into_iter().map(|(language, voices)| (language, voices.into())).collect(),
         glossary: Arc::default(),
     })
 }

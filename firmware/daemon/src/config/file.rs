@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::OwnVoices;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -67,7 +69,23 @@ pub(super) struct EngineTable {
     pub(super) key_credential: Option<Spanned<String>>,
     pub(super) model: Option<String>,
     #[serde(default)]
-    pub(super) voices: BTreeMap<String, String>,
+    pub(super) voices: BTreeMap<String, OneOrMore>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl From<OneOrMore> for Vec<String> {
+    fn from(names: OneOrMore) -> Self {
+        match names {
+            OneOrMore::One(name) => vec![name],
+            OneOrMore::More(names) => names,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -116,6 +134,7 @@ pub(super) struct RoomTable {
     pub(super) kind: KindName,
     pub(super) languages: Option<Spanned<Vec<String>>>,
     pub(super) manner: Option<MannerName>,
+    pub(super) own_voices: Option<Spanned<OwnVoices>>,
 }
 
 #[derive(Deserialize)]

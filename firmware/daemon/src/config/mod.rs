@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use session::{Cue, Language, LanguagePair, Manner};
 use toml::Spanned;
 
@@ -68,6 +69,19 @@ pub struct Room {
     pub extension: String,
     /// What happens in it.
     pub kind: RoomKind,
+    /// Whether speakers may be heard in their own voices, and how long these are kept.
+    pub own_voices: Option<OwnVoices>,
+}
+
+/// How long speakers' own voices are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum OwnVoices {
+    /// Until they hang up.
+    #[serde(rename = "call")]
+    ForTheCall,
+    /// As long as the daemon runs, for whoever dials the same extension.
+    #[serde(rename = "extension")]
+    ForTheExtension,
 }
 
 /// What happens in a room.
@@ -135,10 +149,10 @@ fn parse(text: &str) -> Result<Config, Fault> {
     Ok(Config {
         pipes: file.pipes.directory,
         control: file.control.socket,
+        rooms: rooms(file.room, &engines)?,
         engines,
         health: Health::read(file.health)?,
         media,
-        rooms: rooms(file.room)?,
     })
 }
 
@@ -168,7 +182,22 @@ fn priority(value: Option<Spanned<u8>>) -> Result<u8, Fault> {
     }
 }
 
-fn rooms(tables: Vec<RoomTable>) -> Result<Vec<Room>, Fault> {
+fn own_voices(
+    value: Option<Spanned<OwnVoices>>,
+    kind: RoomKind,
+    engines: &Engines,
+) -> Result<Option<OwnVoices>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    let makes_voices = engines.tts.iter().any(|engine| matches!(engine.provider, Tts::Xtts(_)));
+    if !makes_voices || !matches!(kind, RoomKind::Interpreter(..)) {
+        let message = "room.own_voices: only interpreter rooms have them, and only an engine of the kind xtts in \
+                       engines.tts makes them";
+        return Err((Some(value.span()), message.into()));
+    }
+    Ok(Some(value.into_inner()))
+}
+
+fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Room>, Fault> {
     if tables.is_empty() {
         let advice =
             "room: there is none, so no call could be served; add a [[room]] with extension and kind";
@@ -204,7 +233,8 @@ fn rooms(tables: Vec<RoomTable>) -> Result<Vec<Room>, Fault> {
             KindName::Echo => RoomKind::Echo,
             KindName::EchoDirect => RoomKind::EchoDirect,
         };
-        rooms.push(Room { extension, kind });
+        let own_voices = own_voices(table.own_voices, kind, engines)?;
+        rooms.push(Room { extension, kind, own_voices });
     }
     Ok(rooms)
 }
@@ -252,7 +282,10 @@ mod tests {
     fn a_good_file_is_read() {
         let config = parse(GOOD).unwrap();
         assert_eq!(config.rooms.len(), 2);
-        assert_eq!(config.rooms[1], Room { extension: "791".into(), kind: RoomKind::EchoDirect });
+        assert_eq!(
+            config.rooms[1],
+            Room { extension: "791".into(), kind: RoomKind::EchoDirect, own_voices: None }
+        );
         assert_eq!((config.media.priority, config.media.cpu), (70, Some(3)));
     }
 

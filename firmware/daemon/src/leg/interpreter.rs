@@ -1,18 +1,20 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::{MediaEvent, MediaEventKind, Playable, SegmentId, Timestamp};
-use session::{Action, Component, Event, Input, Interpreter, UtteranceId};
-use tokio::sync::{Notify, mpsc};
+use session::{Action, Component, Event, Input, Interpreter, Language, UtteranceId, Voices};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::sleep;
 
+use super::own_voices::OwnVoices;
 use super::playback::{Next, Playback};
 use super::{Listed, keep_port, sounds};
 use crate::clients::{
     Answer, AsrInput, Emotion, Exchanges, Outside, Recogniser, SpeakJob, Speaker, TranslateJob, Translator,
 };
 use crate::config::Room;
-use crate::hub::{Hub, Inbox, now};
+use crate::hub::{Hub, Inbox, VoiceWish, now};
 use crate::media::{Full, LegEnds};
 use crate::ports::pipe::PipePort;
 use crate::report::{self, Report};
@@ -38,6 +40,8 @@ struct InterpreterLeg<'a> {
     recogniser: Recogniser,
     translator: Translator,
     speaker: Speaker,
+    voices: Voices<Language>,
+    own_voices: Option<OwnVoices>,
     /// How the caller speaks, where that is wanted.
     emotion: Option<Emotion>,
     answers: mpsc::Sender<Answer>,
@@ -53,7 +57,7 @@ struct InterpreterLeg<'a> {
 
 /// Serves an interpreter room's leg until `down` is notified.
 pub(super) async fn serve(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     id: &str,
     room: &Room,
     interpreter: Interpreter,
@@ -65,7 +69,9 @@ pub(super) async fn serve(
     let (inbox, media_events) = Inbox::new();
     let mut listed = Listed::enter(hub, leg_id, id, room, &ends.shared, &inbox);
     let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
+    let languages = *interpreter.languages();
     let mut leg = InterpreterLeg::new(hub, ends, interpreter, &answers_in);
+    leg.own_voices = OwnVoices::new(hub, room, leg_id, languages, &answers_in);
     tokio::select! {
         () = down.notified() => {}
         () = keep_port(hub, leg_id, id, &inbox) => {}
@@ -81,6 +87,11 @@ pub(super) async fn serve(
 impl<'a> InterpreterLeg<'a> {
     fn new(hub: &'a Hub, ends: LegEnds, room: Interpreter, answers: &mpsc::Sender<Answer>) -> Self {
         let Outside { transport, asr, mt, tts, emotion, translations, .. } = &hub.outside;
+        let mut voices = Voices::default();
+        // In the order of the configuration, so that they are the same in every call.
+        for language in room.languages().both() {
+            voices.seat(language);
+        }
         let exchanges = Exchanges::new(asr, transport);
         let recogniser = Recogniser::new(asr, transport, &exchanges, answers.clone());
         let translator = Translator::new(mt, transport, translations, &exchanges, answers.clone());
@@ -95,6 +106,8 @@ impl<'a> InterpreterLeg<'a> {
             recogniser,
             translator,
             speaker: Speaker::new(tts, transport, &exchanges, answers.clone()),
+            voices,
+            own_voices: None,
             emotion: emotion.as_ref().map(|stage| Emotion::new(stage, transport, answers.clone())),
             answers: answers.clone(),
             utterances: HashMap::new(),
@@ -111,12 +124,14 @@ impl<'a> InterpreterLeg<'a> {
         mut media: mpsc::Receiver<MediaEvent>,
         mut answers: mpsc::Receiver<Answer>,
     ) {
+        let mut wishes = self.own_voices.as_ref().map(|_| inbox.wishes.subscribe());
         self.tell(Input::Connected);
         loop {
             let deadline = self.room.next_deadline().map(|deadline| deadline.since(now()));
             let top_up = self.playback.is_playing().then_some(TOP_UP_EVERY);
             let pause = deadline.into_iter().chain(top_up).min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
             tokio::select! {
+                Some(wish) = next_wish(&mut wishes) => self.wish(wish),
                 () = inbox.captured.notified() => self.drain_captured(),
                 Some(event) = media.recv() => self.played(event),
                 Some(answer) = answers.recv() => self.answered(answer),
@@ -196,6 +211,11 @@ impl<'a> InterpreterLeg<'a> {
                     self.tell(Input::SpeechReady { segment });
                 }
             }
+            Answer::VoiceMade { language, made } => {
+                if let Some(own) = &mut self.own_voices {
+                    own.made(language, made);
+                }
+            }
             Answer::SpeechComplete { segment } => self.playback.complete(segment),
             Answer::NotSpoken { segment, reason } => {
                 self.playback.complete(segment);
@@ -211,6 +231,9 @@ impl<'a> InterpreterLeg<'a> {
                 self.utterances.insert(utterance, self.recogniser.recognise(utterance, languages));
             }
             Action::SendAudio { utterance, frame } => {
+                if let Some(own) = &mut self.own_voices {
+                    own.hear(utterance, &frame);
+                }
                 self.emotion.iter().for_each(|emotion| emotion.hear(&frame));
                 self.send_asr(utterance, AsrInput::Audio(frame));
             }
@@ -224,7 +247,7 @@ impl<'a> InterpreterLeg<'a> {
             Action::Translate { segment, text, context, source, target } => {
                 self.translator.translate(segment, TranslateJob { text, context, source, target });
             }
-            Action::Speak { segment, text, language } => self.speak(SpeakJob { segment, text, language }),
+            Action::Speak { segment, text, language } => self.speak(segment, text, language),
             Action::Play { segment, hurried } => self.playback.play(segment, hurried),
             Action::PlayCue { segment, cue } => {
                 self.playback.expect(segment);
@@ -240,7 +263,10 @@ impl<'a> InterpreterLeg<'a> {
                     self.ends.shared.flush();
                 }
             }
-            Action::Emit(event) => self.report(&event),
+            Action::Emit(event) => {
+                self.notice(&event);
+                self.report(&event);
+            }
         }
     }
 
@@ -269,8 +295,26 @@ impl<'a> InterpreterLeg<'a> {
         }
     }
 
-    fn speak(&mut self, job: SpeakJob) {
-        let segment = job.segment;
+    fn wish(&mut self, wish: VoiceWish) {
+        if let Some(own) = &mut self.own_voices {
+            own.wish(wish);
+        }
+    }
+
+    /// What of the room's events matters to its speakers' own voices.
+    fn notice(&mut self, event: &Event) {
+        let Some(own) = &mut self.own_voices else { return };
+        match event {
+            Event::Listening => own.asked(),
+            Event::Final { utterance, language, .. } => own.said(*utterance, *language),
+            _ => {}
+        }
+    }
+
+    fn speak(&mut self, segment: SegmentId, text: String, language: Language) {
+        let speaker = self.room.languages().other(language);
+        let own_voice = self.own_voices.as_ref().and_then(|own| own.of_speaker(speaker));
+        let job = SpeakJob { segment, text, language, seat: self.voices.seat(speaker), own_voice };
         self.playback.expect(segment);
         if let Err(failure) = self.speaker.speak(job) {
             self.fail(Answer::NotSpoken { segment, reason: failure.to_string() });
@@ -293,5 +337,13 @@ impl<'a> InterpreterLeg<'a> {
                 self.tell(Input::Rendered(&frame));
             }
         }
+    }
+}
+
+/// Never, where nothing can be wished.
+async fn next_wish(wishes: &mut Option<broadcast::Receiver<VoiceWish>>) -> Option<VoiceWish> {
+    match wishes {
+        Some(wishes) => wishes.recv().await.ok(),
+        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,7 @@
 //! One leg from the appearance of its pipes to their end.
 
 mod interpreter;
+mod own_voices;
 mod playback;
 mod sounds;
 mod tempo;
@@ -75,7 +76,10 @@ async fn serve(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
     let Some(port) = port else { return };
     let outcome = match room.kind {
         RoomKind::Interpreter(pair, manner) => {
-            interpreter::serve(&hub, &id, &room, Interpreter::new(pair, manner), port, &down).await
+            let interpreter = Interpreter::new(pair, manner);
+            let offers = room.own_voices.is_some();
+            let interpreter = if offers { interpreter.offering_own_voices() } else { interpreter };
+            interpreter::serve(&hub, &id, &room, interpreter, port, &down).await
         }
         RoomKind::Echo => serve_echo(&hub, &id, &room, Echo::AtTick, port, &down).await,
         RoomKind::EchoDirect => serve_echo(&hub, &id, &room, Echo::Direct, port, &down).await,

@@ -28,6 +28,7 @@ pub(super) fn render(hub: &Hub) -> String {
     errors(&mut registry, hub, &engines);
     recoveries(&mut registry, &engines);
     health(&mut registry, &engines);
+    kept(&mut registry, hub);
     let mut text = String::new();
     if let Err(error) = encode(&mut text, &registry) {
         // A comment is what a scraper passes over.
@@ -55,6 +56,20 @@ fn calls(registry: &mut Registry, hub: &Hub) {
     }
     gauge(registry, "active_channels", "Calls under way", hub.count() as f64);
     gauge(registry, "service_uptime_seconds", "Since the daemon started", hub.uptime().as_secs_f64());
+}
+
+fn kept(registry: &mut Registry, hub: &Hub) {
+    // Nothing was asked for yet: no rate would be true.
+    if let Some(rate) = hub.outside.translations.counts().hit_rate() {
+        gauge(
+            registry,
+            "translation_cache_hit_rate",
+            "Part of the translations that no engine was asked for",
+            rate,
+        );
+    }
+    let (voices, _) = hub.outside.transport.profiles.size();
+    gauge(registry, "voice_embedding_cache_size", "Speakers' own voices that are kept", voices as f64);
 }
 
 fn frames(registry: &mut Registry, hub: &Hub) {

@@ -4,7 +4,7 @@ use engines::tts::deepgram_aura::{Options, RATE, Stream};
 use engines::wyoming::AudioFormat;
 use engines::{Failure, FailureKind};
 use secrecy::ExposeSecret;
-use session::Language;
+use session::{Language, Seat};
 
 use super::socket::{open, speak_through};
 use super::{Output, SpeakJob};
@@ -32,9 +32,9 @@ fn usual_voice(language: Language) -> Option<&'static str> {
 pub(super) struct Aura {
     transport: Transport,
     service: Service,
-    lines: Vec<(Language, Stream, Socket)>,
+    lines: Vec<((Language, Seat), Stream, Socket)>,
     /// Whose line was given up though it worked.
-    given_up: Option<Language>,
+    given_up: Option<(Language, Seat)>,
 }
 
 impl Aura {
@@ -44,19 +44,20 @@ impl Aura {
 
     /// Opens a line anew that was given up.
     pub(super) async fn stay(&mut self) {
-        if let Some(language) = self.given_up.take()
+        if let Some((language, seat)) = self.given_up.take()
             // The next text tells what is wrong.
-            && let Ok((stream, socket)) = self.open(language).await
+            && let Ok((stream, socket)) = self.open(language, seat).await
         {
-            self.lines.push((language, stream, socket));
+            self.lines.push(((language, seat), stream, socket));
         }
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
-        let place = self.lines.iter().position(|(language, ..)| *language == job.language);
+        let speaker = (job.language, job.seat);
+        let place = self.lines.iter().position(|(known, ..)| *known == speaker);
         let (mut stream, mut socket) = match place.map(|place| self.lines.swap_remove(place)) {
             Some((_, stream, socket)) => (stream, socket),
-            None => output.next(self.open(job.language)).await?,
+            None => output.next(self.open(job.language, job.seat)).await?,
         };
         let clause = stream.speak(&job.text);
         let flush = stream.flush(clock()).map_err(|wait| {
@@ -64,20 +65,20 @@ impl Aura {
             Failure { retry_after: Some(wait), ..limited }
         })?;
         // Should this be broken off, the line is of no use: it would speak on.
-        self.given_up = Some(job.language);
+        self.given_up = Some(speaker);
         let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
         let read = |message| stream.receive(&message);
         speak_through(&mut socket, [clause, flush], read, Stream::closed, &mut converter, output).await?;
         output.finish(converter).await?;
         if stream.may_flush(clock()) {
             self.given_up = None;
-            self.lines.push((job.language, stream, socket));
+            self.lines.push((speaker, stream, socket));
         }
         Ok(())
     }
 
-    async fn open(&self, language: Language) -> Result<(Stream, Socket), Failure> {
-        let voice = self.service.voice(language).or(usual_voice(language)).ok_or_else(|| {
+    async fn open(&self, language: Language, seat: Seat) -> Result<(Stream, Socket), Failure> {
+        let voice = self.service.voice(language, seat).or(usual_voice(language)).ok_or_else(|| {
             let detail = format!("no voice speaks {language}; name one in its voices");
             Failure::new(FailureKind::Refused, detail)
         })?;
@@ -95,7 +96,8 @@ fn clock() -> Duration {
 /// Opens a line and hangs up.
 pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
     let english = "en".parse().expect("a language code");
-    let (stream, mut socket) = Aura::new(transport.clone(), service.clone()).open(english).await?;
+    let (stream, mut socket) =
+        Aura::new(transport.clone(), service.clone()).open(english, Seat::default()).await?;
     socket.send(stream.close()).await?;
     socket.close().await;
     Ok(())

@@ -2,7 +2,7 @@ use engines::Failure;
 use engines::tts::elevenlabs::{Options, RATE, Stream};
 use engines::wyoming::AudioFormat;
 use secrecy::ExposeSecret;
-use session::Language;
+use session::{Language, Seat};
 
 use super::socket::{open, speak_through};
 use super::{Output, SpeakJob};
@@ -19,7 +19,7 @@ const VOICE: &str = "JBFqnCBsd6RMkjVDRZzb";
 pub(super) struct ElevenLabs {
     transport: Transport,
     service: Service,
-    ready: Option<(Language, Stream, Socket)>,
+    ready: Option<((Language, Seat), Stream, Socket)>,
 }
 
 impl ElevenLabs {
@@ -28,10 +28,11 @@ impl ElevenLabs {
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
-        let waiting = self.ready.take().filter(|(language, ..)| *language == job.language);
+        let speaker = (job.language, job.seat);
+        let waiting = self.ready.take().filter(|(known, ..)| *known == speaker);
         let (mut stream, mut socket) = match waiting {
             Some((_, stream, socket)) => (stream, socket),
-            None => output.next(self.open(job.language)).await?,
+            None => output.next(self.open(speaker)).await?,
         };
         let messages = [stream.speak(&job.text), stream.finish()];
         let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
@@ -39,8 +40,7 @@ impl ElevenLabs {
         speak_through(&mut socket, messages, read, Stream::closed, &mut converter, output).await?;
         output.finish(converter).await?;
         // The line is open for what comes next; who cannot be reached now may be then.
-        self.ready =
-            self.open(job.language).await.ok().map(|(stream, socket)| (job.language, stream, socket));
+        self.ready = self.open(speaker).await.ok().map(|(stream, socket)| (speaker, stream, socket));
         Ok(())
     }
 
@@ -53,9 +53,9 @@ impl ElevenLabs {
         }
     }
 
-    async fn open(&self, language: Language) -> Result<(Stream, Socket), Failure> {
+    async fn open(&self, (language, seat): (Language, Seat)) -> Result<(Stream, Socket), Failure> {
         let stream = Stream::new(Options {
-            voice: self.service.voice(language).unwrap_or(VOICE).into(),
+            voice: self.service.voice(language, seat).unwrap_or(VOICE).into(),
             model: self.service.model.clone().unwrap_or_else(|| MODEL.into()),
             language: Some(language.code().into()),
         });
@@ -70,7 +70,8 @@ impl ElevenLabs {
 /// Opens a line and hangs up.
 pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
     let english = "en".parse().expect("a language code");
-    let (_, socket) = ElevenLabs::new(transport.clone(), service.clone()).open(english).await?;
+    let (_, socket) =
+        ElevenLabs::new(transport.clone(), service.clone()).open((english, Seat::default())).await?;
     socket.close().await;
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod aura;
 mod elevenlabs;
 mod openai_speech;
+mod profiles;
 mod socket;
 mod speech;
 mod trial;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use audio_path::{SAMPLE_RATE, SegmentId, Timestamp};
 use engines::{Failure, FailureKind};
-use session::Language;
+use session::{Language, Seat};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
@@ -26,6 +27,7 @@ use super::{Answer, Transport};
 use crate::config::{Service, Tts};
 use crate::hub::now;
 
+pub use profiles::{MadeVoice, Profiles, VoiceKey, VoiceOwner, make_voice};
 pub(super) use trial::trial;
 
 /// How long a text may take to be spoken, retries and other engines included.
@@ -50,6 +52,17 @@ pub struct SpeakJob {
     pub text: String,
     /// In which language.
     pub language: Language,
+    /// Whose place in the room it is that is spoken for.
+    pub seat: Seat,
+    /// His own voice, where he has one.
+    pub own_voice: Option<VoiceKey>,
+}
+
+impl SpeakJob {
+    /// A text that nobody in a room said.
+    pub fn of_machine(segment: SegmentId, text: &str, language: Language) -> Self {
+        Self { segment, text: text.to_owned(), language, seat: Seat::default(), own_voice: None }
+    }
 }
 
 /// Speech synthesis for one leg.

@@ -10,9 +10,9 @@ use crate::clients::resample::Converter;
 use crate::clients::{Transport, http};
 use crate::config::Service;
 
-/// What the vendor calls its usual model and voice.
+/// What the vendor calls its usual model, and voices that are easily told apart.
 const MODEL: &str = "gpt-4o-mini-tts";
-const VOICE: &str = "alloy";
+const VOICES: [&str; 4] = ["alloy", "onyx", "coral", "echo"];
 /// What is read of a refusal.
 const REFUSAL_AT_MOST: usize = 16 << 10;
 
@@ -24,7 +24,11 @@ pub(super) async fn speak(
 ) -> Result<(), Failure> {
     let options = Options {
         model: service.model.clone().unwrap_or_else(|| MODEL.into()),
-        voice: service.voice(job.language).unwrap_or(VOICE).into(),
+        voice: service
+            .voice(job.language, job.seat)
+            .or(job.seat.choose(&VOICES).copied())
+            .unwrap_or_default()
+            .into(),
     };
     let key = service.key.as_ref().map_or("", |key| key.expose_secret());
     let request = request(&service.url, key, &options, &job.text)?;

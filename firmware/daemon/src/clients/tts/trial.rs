@@ -20,7 +20,7 @@ pub(in crate::clients) async fn trial(
     let (answers, mut spoken) = mpsc::channel(1);
     let mut output = Output { segment, answers: &answers, given: 0, first_deadline: DEADLINE };
     let mut backend = Backend::new(provider, transport, &Exchanges::default());
-    let job = SpeakJob { segment, text: WORD.to_owned(), language };
+    let job = SpeakJob::of_machine(segment, WORD, language);
     let silent = || Failure::new(FailureKind::Protocol, "the speech is empty");
     tokio::select! {
         biased;

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use engines::tts::xtts::{
-    Audio, RATE, STUDIO_AT_MOST, Speaker, languages, read_studio_speakers, refused, speak as request,
-    studio_speakers,
+    Audio, RATE, SPEAKER_AT_MOST, STUDIO_AT_MOST, Speaker, clone_speaker, languages, read_speaker,
+    read_studio_speakers, refused, speak as request, studio_speakers,
 };
 use engines::wyoming::AudioFormat;
 use engines::{Failure, FailureKind};
@@ -18,7 +18,8 @@ use crate::config::Service;
 const REFUSAL_AT_MOST: usize = 16 << 10;
 
 /// The voices of each server's studio, by the server's URL: asked for once, by whoever needs them first.
-pub(in crate::clients) type Studios = Mutex<HashMap<String, Arc<BTreeMap<String, Speaker>>>>;
+pub(in crate::clients) type Studios = Mutex<HashMap<String, Arc<Studio>>>;
+type Studio = BTreeMap<String, Arc<Speaker>>;
 
 pub(super) async fn speak(
     transport: &Transport,
@@ -26,12 +27,12 @@ pub(super) async fn speak(
     job: &SpeakJob,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let studio = output.next(studio(transport, service)).await?;
-    let voice = match service.voice(job.language) {
-        Some(name) => studio.get(name).ok_or_else(|| no_voice(name)),
-        None => studio.values().next().ok_or_else(|| no_voice("any")),
+    let own = job.own_voice.as_ref().and_then(|key| transport.profiles.get(key, &service.name));
+    let voice = match own {
+        Some(own) => own,
+        None => output.next(of_studio(transport, service, job)).await?,
     };
-    let request = request(&service.url, voice?, &job.text, job.language.code());
+    let request = request(&service.url, &voice, &job.text, job.language.code());
     let mut response = output.next(http::send(&transport.http, request)).await?;
     if response.status() != 200 {
         let status = response.status().as_u16();
@@ -46,6 +47,32 @@ pub(super) async fn speak(
     output.finish(converter).await
 }
 
+/// Has a voice made like that of `samples`, 16 kHz.
+pub(super) async fn clone(
+    transport: &Transport,
+    service: &Service,
+    samples: &[i16],
+) -> Result<Speaker, Failure> {
+    let response = http::send(&transport.http, clone_speaker(&service.url, samples)).await?;
+    let status = response.status().as_u16();
+    let body = http::body(response, SPEAKER_AT_MOST).await?;
+    read_speaker(status, &body)
+}
+
+/// The voice of the studio that is the speaker's.
+async fn of_studio(
+    transport: &Transport,
+    service: &Service,
+    job: &SpeakJob,
+) -> Result<Arc<Speaker>, Failure> {
+    let studio = studio(transport, service).await?;
+    if let Some(name) = service.voice(job.language, job.seat) {
+        return studio.get(name).cloned().ok_or_else(|| no_voice(name));
+    }
+    let all: Vec<_> = studio.values().cloned().collect();
+    job.seat.choose(&all).cloned().ok_or_else(|| no_voice("any"))
+}
+
 /// Asks which languages there are.
 pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
     let response = http::send(&transport.http, languages(&service.url)).await?;
@@ -53,7 +80,7 @@ pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<()
     if status.is_success() { Ok(()) } else { Err(refused(status.as_u16(), &[])) }
 }
 
-async fn studio(transport: &Transport, service: &Service) -> Result<Arc<BTreeMap<String, Speaker>>, Failure> {
+async fn studio(transport: &Transport, service: &Service) -> Result<Arc<Studio>, Failure> {
     let mut studios = transport.studios.lock().await;
     if let Some(known) = studios.get(&service.url) {
         return Ok(Arc::clone(known));
@@ -61,7 +88,8 @@ async fn studio(transport: &Transport, service: &Service) -> Result<Arc<BTreeMap
     let response = http::send(&transport.http, studio_speakers(&service.url)).await?;
     let status = response.status().as_u16();
     let body = http::body(response, STUDIO_AT_MOST).await?;
-    let voices: BTreeMap<_, _> = read_studio_speakers(status, &body)?.into_iter().collect();
+    let voices = read_studio_speakers(status, &body)?;
+    let voices: Studio = voices.into_iter().map(|(name, voice)| (name, Arc::new(voice))).collect();
     let voices = Arc::new(voices);
     studios.insert(service.url.clone(), Arc::clone(&voices));
     Ok(voices)

@@ -20,6 +20,11 @@ pub struct Speaker {
 }
 
 impl Speaker {
+    /// What it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.fields.len()
+    }
+
     /// As they stand in a request, without braces.
     pub(super) fn fields(&self) -> &str {
         &self.fields

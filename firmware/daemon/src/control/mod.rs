@@ -1,4 +1,7 @@
-//! The control socket: whoever connects reads the state, then events as they happen, a JSON object a line.
+//! The control socket: whoever connects reads the state, then events as they happen, a JSON object a line. What he
+//! writes, a line each, are commands.
+
+mod command;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -11,7 +14,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, now};
+use command::Lines;
 
 /// Readers served at once.
 const MOST_READERS: usize = 32;
@@ -111,6 +115,7 @@ async fn serve_reader(hub: &Hub, mut stream: UnixStream) {
     let mut lines = hub.listen();
     let mut line: Arc<str> = hub.status().into();
     let mut said = [0; 256];
+    let mut commands = Lines::default();
     loop {
         match timeout(WRITE_DEADLINE, stream.write_all(line.as_bytes())).await {
             Ok(Ok(())) => {}
@@ -123,10 +128,14 @@ async fn serve_reader(hub: &Hub, mut stream: UnixStream) {
                     Ok(next) => break next,
                     Err(_) => return log::info!("a slow reader of the control socket is cut off"),
                 },
-                // Readers have nothing to say; reading tells when they leave.
                 read = stream.read(&mut said) => match read {
                     Ok(0) | Err(_) => return,
-                    Ok(_) => {}
+                    Ok(bytes) => {
+                        let answers = commands.take(&said[..bytes], hub);
+                        if !answers.is_empty() {
+                            break answers.iter().map(|answer| answer.line(now())).collect::<String>().into();
+                        }
+                    }
                 },
             }
         };

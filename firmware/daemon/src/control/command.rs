@@ -1,0 +1,91 @@
+//! What readers of the control socket may ask: one JSON object a line.
+
+use audio_path::LegId;
+use serde::Deserialize;
+use session::Language;
+
+use crate::hub::{Hub, VoiceWish};
+use crate::report::Report;
+
+/// Longest line, bytes.
+const LONGEST: usize = 1 << 10;
+
+/// Bytes that were read and are no whole line yet.
+#[derive(Default)]
+pub(super) struct Lines(Vec<u8>);
+
+#[derive(Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+enum Command {
+    /// A speaker wants to be heard in his own voice, or does not.
+    Consent { leg: u32, language: String, answer: Consent },
+    /// A key of the phone, as if it had been pressed.
+    Key { leg: u32, key: char },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Consent {
+    Yes,
+    No,
+}
+
+impl Lines {
+    /// Takes what was read, and does what whole lines of it ask. What it answers to them.
+    pub(super) fn take(&mut self, bytes: &[u8], hub: &Hub) -> Vec<Report> {
+        let mut answers = Vec::new();
+        for byte in bytes {
+            match byte {
+                b'\n' => answers.push(obey(&std::mem::take(&mut self.0), hub)),
+                _ if self.0.len() <= LONGEST => self.0.push(*byte),
+                _ => {}
+            }
+        }
+        answers
+    }
+}
+
+fn obey(line: &[u8], hub: &Hub) -> Report {
+    match parse(line).and_then(|(leg, wish)| hub.wish(leg, wish)) {
+        Ok(()) => Report::new("obeyed", serde_json::json!({})),
+        Err(reason) => Report::error("control", &reason),
+    }
+}
+
+fn parse(line: &[u8]) -> Result<(LegId, VoiceWish), String> {
+    if line.len() > LONGEST {
+        return Err(format!("a command has at most {LONGEST} bytes"));
+    }
+    match serde_json::from_slice(line).map_err(|error| format!("this is no command: {error}"))? {
+        Command::Consent { leg, language, answer } => {
+            let language: Language = language.parse().map_err(|error| format!("language: {error}"))?;
+            Ok((LegId(leg), VoiceWish::Consent { language, yes: matches!(answer, Consent::Yes) }))
+        }
+        Command::Key { leg, key } => Ok((LegId(leg), VoiceWish::Key(key))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_or_told_why_not() {
+        let consent = br#"{"command":"consent","leg":3,"language":"en-US","answer":"yes"}"#;
+        let wish = VoiceWish::Consent { language: "en".parse().unwrap(), yes: true };
+        assert_eq!(parse(consent), Ok((LegId(3), wish)));
+        assert_eq!(parse(br#"{"command":"key","leg":3,"key":"1"}"#), Ok((LegId(3), VoiceWish::Key('1'))));
+        let long = [b'x'; LONGEST + 1];
+        let refused: [&[u8]; 6] = [
+            b"",
+            b"\xff",
+            br#"{"command":"hang-up","leg":3}"#,
+            br#"{"command":"key","leg":3,"key":"12"}"#,
+            br#"{"command":"consent","leg":3,"language":"x","answer":"yes"}"#,
+            &long,
+        ];
+        for line in refused {
+            assert!(parse(line).is_err(), "{}", String::from_utf8_lossy(line));
+        }
+    }
+}

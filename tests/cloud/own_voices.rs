@@ -1,0 +1,96 @@
+//! Speakers who are heard in their own voices, and those who do not want that.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dragoman_tests::interpreted::Call;
+use engine_emulators::{Delays, Emulator, Voices, World, xtts};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::clouds::{Clouds, converse};
+
+fn start() -> (Runtime, Emulator, Clouds) {
+    let runtime = Runtime::new().expect("a runtime");
+    let world = World::new("", Voices::scripted([], []), Delays::NONE, 1);
+    let xtts = runtime.block_on(xtts::start(Arc::new(world), 0)).expect("the emulator starts");
+    let tables =
+        format!("own_voices = \"call\"\n[engine.own]\nkind = \"xtts\"\nurl = \"http://{}\"\n", xtts.address);
+    let clouds = Clouds::start_speaking_by("own", &tables);
+    (runtime, xtts, clouds)
+}
+
+/// Asks on the control socket; what is answered.
+fn command(clouds: &Clouds, command: &Value) -> Value {
+    let mut stream = UnixStream::connect(clouds.daemon.directory().join("control.sock")).expect("the socket");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time limit");
+    writeln!(stream, "{command}").expect("it listens");
+    let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+    let mut answers = lines.map(|line| serde_json::from_str::<Value>(&line).expect("an object"));
+    let is_answer = |answer: &Value| answer["type"] == "obeyed" || answer["component"] == "control";
+    answers.find(is_answer).expect("an answer")
+}
+
+fn leg(clouds: &Clouds) -> Value {
+    clouds.daemon.status().expect("a status")["legs"][0]["leg"].clone()
+}
+
+fn kept(clouds: &Clouds) -> Value {
+    clouds.daemon.status().expect("a status")["own_voices"]["voice_embedding_cache_size"].clone()
+}
+
+fn speak(clouds: &Clouds, call: &mut Call, times: u32) {
+    for _ in 0..times {
+        clouds.first.deepgram.world.voices.put_back("good morning to you all");
+        converse(call);
+    }
+}
+
+fn states(call: &Call) -> Value {
+    let told = call.seen.iter().rfind(|event| event["type"] == "own_voices");
+    told.expect("it was told")["states"].clone()
+}
+
+#[test]
+fn only_who_consents_is_heard_in_his_own_voice_and_it_is_forgotten() {
+    let (_runtime, xtts, clouds) = start();
+    let counts = || xtts.world.tally.read();
+    let mut call = clouds.call();
+    assert_eq!(states(&call), json!({"en": "asked", "es": "asked"}));
+    speak(&clouds, &mut call, 5);
+    assert_eq!((counts().cloned, counts().audio_ms), (0, 0), "nobody consented");
+
+    let mut consent = json!({"command": "consent", "leg": leg(&clouds), "language": "en", "answer": "yes"});
+    assert_eq!(command(&clouds, &consent)["type"], "obeyed");
+    speak(&clouds, &mut call, 4);
+    clouds.wait_until("the voice is kept", |status| status["own_voices"]["voice_embedding_cache_size"] == 1);
+    assert_eq!(states(&call), json!({"en": "ready", "es": "asked"}));
+    assert_eq!((counts().cloned, counts().spoken_in_cloned), (1, 0));
+    assert!((6_000..=10_000).contains(&counts().audio_ms), "{:?}", counts());
+    speak(&clouds, &mut call, 1);
+    assert_eq!(counts().spoken_in_cloned, 1);
+    drop(call);
+    clouds.wait_until("the voice is forgotten", |status| {
+        status["own_voices"]["voice_embedding_cache_size"] == 0
+    });
+
+    consent["leg"] = 99.into();
+    assert!(command(&clouds, &consent)["message"].as_str().is_some_and(|why| why.contains("no leg 99")));
+    assert_eq!(counts().violations, Vec::<String>::new());
+}
+
+#[test]
+fn a_consent_that_is_taken_back_makes_no_voice() {
+    let (_runtime, xtts, clouds) = start();
+    let mut call = clouds.call();
+    for key in ["1", "0"] {
+        let pressed = json!({"command": "key", "leg": leg(&clouds), "key": key});
+        assert_eq!(command(&clouds, &pressed)["type"], "obeyed");
+        speak(&clouds, &mut call, 2);
+    }
+    speak(&clouds, &mut call, 2);
+    assert_eq!(states(&call), json!({"en": "forgotten", "es": "refused"}));
+    assert_eq!((xtts.world.tally.read().cloned, kept(&clouds)), (0, 0.into()));
+}
