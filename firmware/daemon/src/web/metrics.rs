@@ -59,15 +59,6 @@ fn calls(registry: &mut Registry, hub: &Hub) {
 }
 
 fn kept(registry: &mut Registry, hub: &Hub) {
-    // Nothing was asked for yet: no rate would be true.
-    if let Some(rate) = hub.outside.translations.counts().hit_rate() {
-        gauge(
-            registry,
-            "translation_cache_hit_rate",
-            "Part of the translations that no engine was asked for",
-            rate,
-        );
-    }
     let (voices, _) = hub.outside.transport.profiles.size();
     gauge(registry, "voice_embedding_cache_size", "Speakers' own voices that are kept", voices as f64);
 }
