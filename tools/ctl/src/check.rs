@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub(crate) async fn all(config: &Config) -> Result<Vec<Trial>, String> {
     let (engines, languages) = (&config.engines, config.languages());
     let outside = Outside::new(engines, languages).map_err(|failure| failure.to_string())?;
-    let bar = progress(engines.asr.len() + engines.mt.len() + engines.tts.len());
+    let count = engines.asr.len() + engines.mt.len() + engines.tts.len() + engines.emotion.len();
+    let bar = progress(count);
     let mut trials = Vec::new();
     for engine in &engines.asr {
         bar.set_message(format!("asr {}", engine.name));
@@ -24,6 +25,11 @@ pub(crate) async fn all(config: &Config) -> Result<Vec<Trial>, String> {
     for engine in &engines.tts {
         bar.set_message(format!("tts {}", engine.name));
         trials.push(outside.try_tts(engine, languages).await);
+        bar.inc(1);
+    }
+    for engine in &engines.emotion {
+        bar.set_message(format!("emotion {}", engine.name));
+        trials.push(outside.try_emotion(engine).await);
         bar.inc(1);
     }
     bar.finish_and_clear();

@@ -70,11 +70,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let longest = self.engines.iter().map(|line| line.engine.chars().count());
         let width = longest.chain(["engine".len()]).max().unwrap_or_default();
-        writeln!(f, "stage  {:<width$}  connect    answer", "engine")?;
+        writeln!(f, "stage    {:<width$}  connect    answer", "engine")?;
         for line in &self.engines {
             let took = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
             let (connect, answer) = (took(line.connect_ms), took(line.answer_ms));
-            write!(f, "{:<5}  {:<width$}  {connect:>7}  {answer:>8}  ", line.stage, line.engine)?;
+            write!(f, "{:<7}  {:<width$}  {connect:>7}  {answer:>8}  ", line.stage, line.engine)?;
             match &line.fault {
                 None => writeln!(f, "works")?,
                 Some(fault) => writeln!(f, "{} ({})", fault.advice, fault.detail)?,

@@ -268,3 +268,21 @@ pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<()
     socket.close().await;
     Ok(())
 }
+
+/// Has a session begin.
+pub(super) async fn trial(transport: &Transport, service: &Service) -> Result<(), Failure> {
+    let (mut socket, mut stream) = open(transport, service).await?;
+    while !stream.is_ready() {
+        match socket.receive().await? {
+            Received::Closed(code, reason) => return Err(Stream::closed(code, &reason)),
+            Received::Message(message) => {
+                if let Some(Said::Failed(failure)) = stream.receive(&message)? {
+                    return Err(failure);
+                }
+            }
+        }
+    }
+    socket.send(stream.close()).await?;
+    socket.close().await;
+    Ok(())
+}

@@ -171,12 +171,15 @@ impl Outside {
         let tts = probe_due(&self.tts, wire, all, move |wire, tts, real| async move {
             if real { trial::tts(&wire, &tts, languages).await } else { tts::probe(&wire, &tts).await }
         });
-        let emotion =
-            self.emotion.iter().flat_map(|stage| {
-                probe_due(stage, wire, all, |wire, service, _| async move {
+        let emotion = self.emotion.iter().flat_map(|stage| {
+            probe_due(stage, wire, all, |wire, service, real| async move {
+                if real {
+                    emotion::trial(&wire, &service).await
+                } else {
                     emotion::probe(&wire, &service).await
-                })
-            });
+                }
+            })
+        });
         asr.into_iter().chain(mt).chain(tts).chain(emotion).collect()
     }
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::mt::TranslateJob;
 use super::{Exchanges, Outside, Site, Transport};
-use crate::config::{Asr, Engine, Mt, Tts};
+use crate::config::{Asr, Engine, Mt, Service, Tts};
 
 /// How long an engine on a busy Pi may take to answer.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -19,7 +19,7 @@ const WORD: &str = "yes";
 /// What came of trying an engine.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// `asr`, `mt`, `tts`.
+    /// `asr`, `mt`, `tts`, `emotion`.
     pub stage: &'static str,
     /// As the configuration calls it.
     pub engine: String,
@@ -59,6 +59,13 @@ impl Outside {
         let probe = Box::pin(super::tts::probe(&self.transport, &engine.provider));
         let answer = Box::pin(tts(&self.transport, &engine.provider, languages));
         try_both("tts", &engine.name, (&engine.provider).into(), probe, answer).await
+    }
+
+    /// Has a measurement begin.
+    pub async fn try_emotion(&self, engine: &Engine<Service>) -> Trial {
+        let probe = Box::pin(super::emotion::probe(&self.transport, &engine.provider));
+        let answer = Box::pin(super::emotion::trial(&self.transport, &engine.provider));
+        try_both("emotion", &engine.name, (&engine.provider).into(), probe, answer).await
     }
 }
 
