@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dragoman_tests::daemon::Daemon;
 use dragoman_tests::interpreted::Call;
-use engine_emulators::{Counts, Delays, Emulator, Voices, World, deepgram, deepl};
+use engine_emulators::{Counts, Delays, Emulator, Line, Voices, World, deepgram, deepl};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -36,7 +36,7 @@ pub(crate) struct Plan {
     /// Where the first cloud's hearing, translating and speaking is looked for instead.
     pub(crate) elsewhere: [Option<String>; 3],
     /// What is heard, an utterance each, where the audio itself does not tell.
-    pub(crate) heard: Vec<&'static str>,
+    pub(crate) heard: Vec<Line>,
     /// How long the clouds take.
     pub(crate) delays: Delays,
     /// Who speaks before the others: a name of the configuration's, and a comma.
@@ -53,7 +53,7 @@ impl Default for Plan {
         Self {
             key: KEY,
             elsewhere,
-            heard: WORDS.to_vec(),
+            heard: WORDS.map(Line::from).to_vec(),
             delays: Delays::NONE,
             speaker: String::new(),
             tables: String::new(),
@@ -72,11 +72,11 @@ pub(crate) struct Clouds {
 }
 
 /// Known sentences are translated by the name of who does it; all others in a word.
-pub(crate) fn voices(name: &str, heard: &[&'static str]) -> Voices {
+pub(crate) fn voices(name: &str, heard: &[Line]) -> Voices {
     let translations: Vec<(String, String)> =
         WORDS.iter().map(|words| (words.to_string(), format!("{name} {words}"))).collect();
     let pairs = translations.iter().map(|(a, b)| (a.as_str(), b.as_str()));
-    Voices::scripted(heard.iter().copied(), pairs.chain([("", "so")])).paced(Duration::from_millis(12))
+    Voices::timed(heard.iter().cloned(), pairs.chain([("", "so")])).paced(Duration::from_millis(12))
 }
 
 impl Cloud {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use dragoman_tests::daemon::Daemon;
 use dragoman_tests::interpreted::Call;
-use engine_emulators::{Counts, Delays, Emulator, Fault, Voices, World, deepl_voice, openai_translations};
+use engine_emulators::{
+    Counts, Delays, Emulator, Fault, Line, Voices, World, deepl_voice, openai_translations,
+};
 use tokio::runtime::Runtime;
 
 use crate::clouds::{Cloud, KEY, Plan, WORDS, converse, voices, wait_until_tried};
@@ -29,7 +31,7 @@ struct Interpreted {
 impl Interpreted {
     /// All of it by one engine.
     fn start(vendor: Vendor) -> Self {
-        Self::start_with(vendor, voices("direct", &WORDS), &["asr", "mt", "tts"])
+        Self::start_with(vendor, voices("direct", &WORDS.map(Line::from)), &["asr", "mt", "tts"])
     }
 
     fn start_with(vendor: Vendor, voices: Voices, stages: &[&str]) -> Self {
@@ -143,14 +145,15 @@ fn the_language_that_is_spoken_is_told_or_found_out() {
 
 #[test]
 fn what_it_does_not_do_the_next_engine_does() {
-    let cloud = Interpreted::start_with(Vendor::DeepL, voices("direct", &WORDS), &["asr", "mt"]);
+    let cloud =
+        Interpreted::start_with(Vendor::DeepL, voices("direct", &WORDS.map(Line::from)), &["asr", "mt"]);
     let mut call = cloud.call();
     let spoken = cloud.spare.spoken();
     let (heard, said, _) = converse(&mut call);
     assert_eq!((heard.as_str(), said.as_str()), (WORDS[0], "direct good morning to you all"));
     assert_eq!(cloud.spare.spoken().connections, spoken.connections, "on the line of the announcement");
 
-    let cloud = Interpreted::start_with(Vendor::DeepL, voices("direct", &WORDS), &["asr"]);
+    let cloud = Interpreted::start_with(Vendor::DeepL, voices("direct", &WORDS.map(Line::from)), &["asr"]);
     let mut call = cloud.call();
     let (heard, said, _) = converse(&mut call);
     assert_eq!((heard.as_str(), said.as_str()), (WORDS[0], "spare good morning to you all"));

@@ -6,6 +6,7 @@ mod credentials;
 mod disconnects;
 mod failing;
 mod feelings;
+mod foresight;
 mod glossary;
 mod interpreting;
 mod outage;

@@ -53,6 +53,13 @@ pub struct Line {
     pub lasts: Option<Duration>,
 }
 
+impl From<&str> for Line {
+    /// Of a speaker whose language and pace are not known.
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+}
+
 /// Speech, mono.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
@@ -98,8 +105,7 @@ impl Voices {
         heard: impl IntoIterator<Item = &'a str>,
         translations: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let line = |text: &str| Line { text: text.to_owned(), ..Line::default() };
-        Self::timed(heard.into_iter().map(line), translations)
+        Self::timed(heard.into_iter().map(Line::from), translations)
     }
 
     /// The same for recordings whose length is known: each word is heard when it was said.
@@ -153,10 +159,7 @@ impl Voices {
     /// A scripted utterance is heard again, before all others: its speaker was cut off.
     pub fn put_back(&self, text: &str) {
         if let Self::Scripted { heard, .. } = self {
-            heard
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_front(Line { text: text.to_owned(), ..Line::default() });
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push_front(text.into());
         }
     }
 
