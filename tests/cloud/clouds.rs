@@ -1,6 +1,7 @@
 //! A daemon whose engines are emulated cloud services, the best of each stage first, and spares behind them.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::relay::Relay;
 
+const AURA: &str = "deepgram-aura";
 pub(crate) const KEY: &str = "test-key-1";
 pub(crate) const WORDS: [&str; 4] =
     ["good morning to you all", "where is the station", "thank you very much", "see you soon"];
@@ -43,6 +45,10 @@ pub(crate) struct Plan {
     pub(crate) speaker: String,
     /// What the configuration has besides.
     pub(crate) tables: String,
+    /// By what the first cloud speaks.
+    pub(crate) speaks: &'static str,
+    /// Who the daemon asks for names.
+    pub(crate) name_server: Option<IpAddr>,
     /// The certificates that the daemon trusts alone, PEM.
     pub(crate) trusted: Option<String>,
 }
@@ -57,6 +63,8 @@ impl Default for Plan {
             delays: Delays::NONE,
             speaker: String::new(),
             tables: String::new(),
+            speaks: AURA,
+            name_server: None,
             trusted: None,
         }
     }
@@ -106,8 +114,17 @@ impl Cloud {
     }
 
     pub(crate) fn tables(&self, name: &str, key_file: &Path, elsewhere: [Option<String>; 3]) -> String {
-        let stages =
-            [("asr", "deepgram-listen", "ws"), ("mt", "deepl", "http"), ("tts", "deepgram-aura", "ws")];
+        self.tables_speaking(name, key_file, AURA, elsewhere)
+    }
+
+    fn tables_speaking(
+        &self,
+        name: &str,
+        key_file: &Path,
+        speaks: &str,
+        elsewhere: [Option<String>; 3],
+    ) -> String {
+        let stages = [("asr", "deepgram-listen", "ws"), ("mt", "deepl", "http"), ("tts", speaks, "ws")];
         let mut text = String::new();
         for (((stage, kind, scheme), line), elsewhere) in stages.iter().zip(&self.lines).zip(elsewhere) {
             let url = elsewhere.unwrap_or_else(|| format!("{scheme}://{}", line.address));
@@ -163,7 +180,7 @@ impl Clouds {
             path
         };
         let tables = [
-            first.tables("first", &file("first", plan.key), plan.elsewhere),
+            first.tables_speaking("first", &file("first", plan.key), plan.speaks, plan.elsewhere),
             spare.tables("spare", &file("spare", KEY), [None, None, None]),
         ];
         let configuration = format!(
@@ -174,7 +191,7 @@ impl Clouds {
             tables.concat(),
             plan.tables
         );
-        let daemon = Daemon::start_trusting(&configuration, plan.trusted.as_deref());
+        let daemon = Daemon::start_in(&configuration, plan.trusted.as_deref(), plan.name_server);
         let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
         // Hers and his language, for the beginning and the end of an outage.
         clouds.wait_until("the notices are spoken", |status| status["notices"] == 4);

@@ -30,6 +30,30 @@ fn a_wrong_key_is_asked_once_named_and_served_around() {
 }
 
 #[test]
+fn a_recogniser_that_turns_away_midway_is_not_asked_again() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    let script = &clouds.first.deepgram.world.script;
+    let before = clouds.first.heard();
+    for _ in 0..5 {
+        let after = Duration::from_millis(600);
+        script.push(Fault::Close {
+            code: 1008,
+            reason: "Policy violation: no such project".to_owned(),
+            after,
+        });
+    }
+    drop(call);
+    call = clouds.call();
+    let (heard, _, took) = converse(&mut call);
+    assert!(!heard.is_empty());
+    assert!(took <= Duration::from_millis(480 + 1_000), "{took:?}");
+    let now = clouds.first.heard();
+    assert!(now.connections - before.connections <= 2, "no storm: {now:?}");
+    assert_eq!(clouds.engine("asr", 0)["fault"]["kind"], "credential", "{}", clouds.engine("asr", 0));
+}
+
+#[test]
 fn a_spent_quota_is_asked_once_and_named() {
     let clouds = Clouds::start();
     let mut call = clouds.call();

@@ -56,6 +56,40 @@ fn a_translator_that_is_broken_is_soon_left_alone() {
 }
 
 #[test]
+fn services_that_want_peace_at_the_door_get_it() {
+    let clouds = Clouds::start();
+    let refuse = Fault::Refuse { status: 429, retry_after: Some(60) };
+    let services = [&clouds.first.deepgram, &clouds.first.aura];
+    let asked = services.map(|service| service.world.tally.read().requests);
+    for service in services {
+        (0..5).for_each(|_| service.world.script.push(refuse.clone()));
+    }
+    let mut call = clouds.call();
+    for _ in 0..2 {
+        converse(&mut call);
+    }
+    let now = services.map(|service| service.world.tally.read().requests);
+    // A line of each voice, or a leg's warm line, may be asked for at the same time.
+    for (stage, (now, asked)) in ["asr", "tts"].iter().zip(now.iter().zip(asked)) {
+        assert!(now - asked <= 2, "{stage}: {} requests", now - asked);
+        assert_eq!(clouds.engine(stage, 0)["fault"]["kind"], "rate_limited", "{}", clouds.engine(stage, 0));
+    }
+}
+
+#[test]
+fn a_translation_that_comes_late_is_not_heard() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    clouds.first.deepl.world.script.push(Fault::Late(Duration::from_secs(5)));
+    let (_, said, took) = converse(&mut call);
+    assert_eq!(said, "spare good morning to you all");
+    assert!(took <= Duration::from_millis(480 + 2_000), "{took:?}");
+    (0..250).for_each(|_| call.pass(false));
+    let translations = call.seen.iter().filter(|event| event["type"] == "translation").count();
+    assert_eq!(translations, 1, "{:#?}", call.seen);
+}
+
+#[test]
 fn a_translator_that_never_answers_is_not_waited_for() {
     let clouds = Clouds::start();
     let mut call = clouds.call();

@@ -32,20 +32,33 @@ fn a_call_is_heard_translated_and_spoken_by_cloud_engines() {
 }
 
 #[test]
-fn ten_calls_have_a_line_each_and_no_more() {
+fn a_hundred_calls_have_a_line_each_and_leave_none() {
     let clouds = Clouds::start();
+    let descriptors = clouds.daemon.descriptors();
     let lines = || [clouds.first.heard().connections, clouds.first.spoken().connections];
+    let open = || clouds.first.heard().open + clouds.first.spoken().open;
     let [hearing, speaking] = lines();
     let pipes = clouds.daemon.pipes();
-    let phones: Vec<_> = (0..10)
+    let phones: Vec<_> = (0..100)
         .map(|number| dragoman_tests::fake_phone::FakePhone::connect(&pipes, &format!("700-{number}")))
         .collect();
-    let until = Instant::now() + Duration::from_secs(5);
     // A recogniser's line and two voices' each.
-    while clouds.first.heard().open + clouds.first.spoken().open < 30 && Instant::now() < until {
+    let until = Instant::now() + Duration::from_secs(20);
+    while open() < 300 && Instant::now() < until {
         thread::sleep(Duration::from_millis(50));
     }
-    thread::sleep(Duration::from_millis(500));
-    assert_eq!(lines(), [hearing + 10, speaking + 20]);
+    thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(lines(), [hearing + 100, speaking + 200], "{}", clouds.daemon.logged());
+    assert_eq!(clouds.spare.heard().connections + clouds.spare.spoken().connections, 2, "only probes");
     drop(phones);
+    let until = Instant::now() + Duration::from_secs(5);
+    while open() > 0 {
+        assert!(Instant::now() < until, "{} lines are left after the hangup", open());
+        thread::sleep(Duration::from_millis(50));
+    }
+    // Some connections to the translator are kept for the next call.
+    while clouds.daemon.descriptors() > descriptors + 8 {
+        assert!(Instant::now() < until, "{} descriptors, before {descriptors}", clouds.daemon.descriptors());
+        thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lab::cache::Cache;
-use lab::process::Process;
+use lab::process::{Process, wrapped};
 use lab::run_dir::RunDir;
 use serde_json::Value;
 
@@ -18,6 +18,8 @@ const ROOMS: &str = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n\
 
 /// What the machine of a daemon trusts, if it is not what this one does.
 const TRUSTED: &str = "trusted.pem";
+/// Who it asks for names.
+const RESOLVER: &str = "resolv.conf";
 
 /// What any fault may cost in memory.
 const GROWTH_KIB: u64 = 10 * 1024;
@@ -56,6 +58,14 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start_trusting(rooms: &str, certificates: Option<&str>) -> Self {
+        Self::start_in(rooms, certificates, None)
+    }
+
+    /// The same, on a machine that asks this server for names. Only root can start such a daemon.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start_in(rooms: &str, certificates: Option<&str>, name_server: Option<IpAddr>) -> Self {
         let cache = Cache::locate().expect("a cache directory");
         let directory = RunDir::create(&cache).expect("a run directory");
         fs::create_dir(directory.join("pipes")).expect("a pipe directory");
@@ -63,6 +73,9 @@ impl Daemon {
             .expect("a config");
         if let Some(certificates) = certificates {
             fs::write(directory.join(TRUSTED), certificates).expect("a file");
+        }
+        if let Some(name_server) = name_server {
+            fs::write(directory.join(RESOLVER), format!("nameserver {name_server}\n")).expect("a file");
         }
         let mut daemon = Self { process: None, directory };
         daemon.restart();
@@ -79,6 +92,11 @@ impl Daemon {
         let trusted = self.directory.join(TRUSTED);
         if trusted.exists() {
             command.env("SSL_CERT_FILE", trusted);
+        }
+        let resolver = self.directory.join(RESOLVER);
+        if resolver.exists() {
+            let mount = format!("mount --bind {} /etc/resolv.conf && exec \"$@\"", resolver.display());
+            command = wrapped(&["unshare", "--mount", "--", "sh", "-c", &mount, "sh"], &command);
         }
         let mut process = Process::spawn("dragomand", &command, &self.log()).expect("dragomand starts");
         let ready = || self.status().is_some();
@@ -247,6 +265,17 @@ impl Daemon {
     pub fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(self.proc("status")).expect("the daemon runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// The most memory that was resident since the last call of this, KiB.
+    ///
+    /// # Panics
+    /// Where the daemon is gone.
+    pub fn take_peak_kib(&self) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).expect("the daemon runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+        fs::write(self.proc("clear_refs"), "5").expect("the mark can be taken away");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use engines::http::Request;
 use engines::{Failure, FailureKind};
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_ENCODING, HeaderValue};
 
 use super::tls;
 
 /// How long a server may take to accept a connection, TLS included.
 const CONNECT_DEADLINE: Duration = Duration::from_millis(1_600);
+/// Connections to a server that are kept for the next request: more are only needed while many legs ask at once.
+const MOST_IDLE: usize = 8;
 
 /// The HTTP client that all legs share, with its connections.
 pub(super) fn client(tls: &rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
@@ -21,6 +23,7 @@ pub(super) fn client(tls: &rustls::ClientConfig) -> Result<reqwest::Client, Fail
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("dragoman/", env!("CARGO_PKG_VERSION")))
         .tcp_nodelay(true)
+        .pool_max_idle_per_host(MOST_IDLE)
         .build()
         .map_err(|error| Failure::new(FailureKind::Refused, format!("no HTTP client: {error}")))
 }
@@ -39,7 +42,12 @@ pub(super) async fn send(client: &reqwest::Client, request: Request) -> Result<r
         value.set_sensitive(true);
         builder = builder.header(*name, value);
     }
-    builder.body(request.body).send().await.map_err(|error| broke(&error))
+    let response = builder.body(request.body).send().await.map_err(|error| broke(&error))?;
+    if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        // Nobody asked for that, and a little of it may be much.
+        return Err(Failure::new(FailureKind::Protocol, "the answer is compressed"));
+    }
+    Ok(response)
 }
 
 /// The answer's `Retry-After`.

@@ -59,6 +59,7 @@ pub struct Transport {
     http: reqwest::Client,
     tls: Arc<ClientConfig>,
     studios: Arc<tts::xtts::Studios>,
+    turns: Arc<tts::xtts::Turns>,
     glossaries: Arc<mt::Glossaries>,
     /// Speakers' own voices.
     pub profiles: Arc<Profiles>,
@@ -125,6 +126,7 @@ impl Outside {
                 http: http::client(&tls)?,
                 tls,
                 studios: Arc::default(),
+                turns: Arc::default(),
                 glossaries: Arc::default(),
                 profiles: Arc::default(),
             },

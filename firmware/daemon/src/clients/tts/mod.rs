@@ -36,8 +36,11 @@ const DEADLINE: Duration = Duration::from_secs(6);
 const FIRST_DEADLINE: Duration = Duration::from_millis(1_500);
 /// How long more audio may take: it is being played meanwhile.
 const NEXT_DEADLINE: Duration = Duration::from_secs(3);
-/// Speech longer than this comes from a broken engine.
+/// Speech longer than this comes from a broken engine, as does speech of 300 ms for each character …
 pub(super) const MOST_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
+const MOST_SAMPLES_A_CHARACTER: usize = SAMPLE_RATE as usize * 3 / 10;
+/// … beyond this, since a few digits may be many words.
+const LEAST_MOST_SAMPLES: usize = 4 * SAMPLE_RATE as usize;
 /// How often an open line is looked after.
 const STAY_EVERY: Duration = Duration::from_secs(5);
 /// Texts that may wait to be spoken.
@@ -105,6 +108,8 @@ struct Output<'a> {
     answers: &'a mpsc::Sender<Answer>,
     /// Samples that were passed on.
     given: usize,
+    /// More comes from a broken engine.
+    most: usize,
     first_deadline: Duration,
 }
 
@@ -245,8 +250,14 @@ impl Worker {
     }
 
     async fn speak(&mut self, job: &SpeakJob) -> Result<(), Failure> {
-        let mut output =
-            Output { segment: job.segment, answers: &self.answers, given: 0, first_deadline: DEADLINE };
+        let most = LEAST_MOST_SAMPLES + MOST_SAMPLES_A_CHARACTER * job.text.chars().count();
+        let mut output = Output {
+            segment: job.segment,
+            answers: &self.answers,
+            given: 0,
+            most: most.min(MOST_SAMPLES),
+            first_deadline: DEADLINE,
+        };
         let mut effort = self.line.effort(DEADLINE, self.is_silent());
         loop {
             let turn = effort.turn().await?;
@@ -300,7 +311,7 @@ impl Output<'_> {
             return Ok(());
         }
         self.given += samples.len();
-        if self.given > MOST_SAMPLES {
+        if self.given > self.most {
             return Err(Failure::new(FailureKind::Protocol, "the speech does not end"));
         }
         let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");

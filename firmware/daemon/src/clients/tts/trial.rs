@@ -3,7 +3,7 @@ use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::mpsc;
 
-use super::{Answer, Backend, DEADLINE, Output, SpeakJob, Transport};
+use super::{Answer, Backend, DEADLINE, MOST_SAMPLES, Output, SpeakJob, Transport};
 use crate::clients::speech::Exchanges;
 use crate::config::Tts;
 
@@ -18,7 +18,8 @@ pub(in crate::clients) async fn trial(
 ) -> Result<(), Failure> {
     let segment = SegmentId(0);
     let (answers, mut spoken) = mpsc::channel(1);
-    let mut output = Output { segment, answers: &answers, given: 0, first_deadline: DEADLINE };
+    let mut output =
+        Output { segment, answers: &answers, given: 0, most: MOST_SAMPLES, first_deadline: DEADLINE };
     let mut backend = Backend::new(provider, transport, &Exchanges::default());
     let job = SpeakJob::of_machine(segment, WORD, language);
     let silent = || Failure::new(FailureKind::Protocol, "the speech is empty");

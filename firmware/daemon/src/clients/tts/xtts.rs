@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use engines::tts::xtts::{
     Audio, RATE, SPEAKER_AT_MOST, STUDIO_AT_MOST, Speaker, clone_speaker, languages, read_speaker,
@@ -7,7 +7,8 @@ use engines::tts::xtts::{
 };
 use engines::wyoming::AudioFormat;
 use engines::{Failure, FailureKind};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::{Output, SpeakJob};
 use crate::clients::resample::Converter;
@@ -21,6 +22,9 @@ const REFUSAL_AT_MOST: usize = 16 << 10;
 pub(in crate::clients) type Studios = Mutex<HashMap<String, Arc<Studio>>>;
 type Studio = BTreeMap<String, Arc<Speaker>>;
 
+/// A server speaks one text at a time: who waits for his turn, by the server's URL.
+pub(in crate::clients) type Turns = std::sync::Mutex<HashMap<String, Arc<Semaphore>>>;
+
 pub(super) async fn speak(
     transport: &Transport,
     service: &Service,
@@ -33,11 +37,13 @@ pub(super) async fn speak(
         None => output.next(of_studio(transport, service, job)).await?,
     };
     let request = request(&service.url, &voice, &job.text, job.language.code());
+    let _turn = turn(transport, service, output).await?;
     let mut response = output.next(http::send(&transport.http, request)).await?;
     if response.status() != 200 {
-        let status = response.status().as_u16();
+        let (status, retry_after) = (response.status().as_u16(), http::retry_after(&response));
         let body = http::body(response, REFUSAL_AT_MOST).await.unwrap_or_default();
-        return Err(refused(status, &body));
+        let retry_after = Failure::of_status(status, retry_after.as_deref()).retry_after;
+        return Err(Failure { retry_after, ..refused(status, &body) });
     }
     let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
     let mut audio = Audio::default();
@@ -78,6 +84,23 @@ pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<()
     let response = http::send(&transport.http, languages(&service.url)).await?;
     let status = response.status();
     if status.is_success() { Ok(()) } else { Err(refused(status.as_u16(), &[])) }
+}
+
+/// Waits for the server to be free of other legs' texts. One that is busy for too long works all the same: only this
+/// text goes on to the next engine.
+async fn turn(
+    transport: &Transport,
+    service: &Service,
+    output: &Output<'_>,
+) -> Result<OwnedSemaphorePermit, Failure> {
+    let turns = {
+        let mut turns = transport.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(service.url.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
+    };
+    let busy = || Failure::new(FailureKind::Refused, "the voice server speaks other texts for too long");
+    // The other half is for its answer.
+    let free = timeout(output.first_deadline / 2, turns.acquire_owned()).await.map_err(|_| busy())?;
+    free.map_err(|_| busy())
 }
 
 async fn studio(transport: &Transport, service: &Service) -> Result<Arc<Studio>, Failure> {
