@@ -313,6 +313,28 @@ fn a_phone_that_stops_sending_ends_its_utterance() {
     assert!(spoken_words(&simulation).len() >= 5);
 }
 
+#[test]
+fn nothing_is_spoken_twice_in_a_thousand_reorderings() {
+    let script = conversation(2, secs(12));
+    let (mut dropped, mut spoken) = (0, 0);
+    for seed in 0..1_000 {
+        let behaviour = Behaviour {
+            slowest: Duration::from_millis(1_500),
+            repeats: 50,
+            streams: false,
+            shuffles: true,
+            ..Behaviour::GOOD
+        };
+        // Checks that no word is spoken twice or before an earlier one.
+        let simulation = run(&script, behaviour, seed, secs(36));
+        dropped += simulation.finals_dropped();
+        spoken += spoken_words(&simulation).len();
+    }
+    let said = all_words(&script).len() * 1_000;
+    assert!(dropped > 500, "{dropped} finals came twice or late");
+    assert!(spoken > said / 2, "{spoken} words of {said}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -72,7 +72,19 @@ impl Simulation {
         let language = self.script.get(speech).map_or("", |s| s.language);
         let text = self.words_since_last(speech);
         let text = if self.behaviour.revises { self.revise(&text) } else { text };
+        let text = if self.behaviour.shuffles { self.shuffle(utterance, &text, language) } else { text };
         self.answer(Happening::Final(utterance, text, language), Happening::RecognitionFailed(utterance));
+    }
+
+    /// Streams what is heard of `text` at once, as a daemon does that was told so; all of it.
+    fn shuffle(&mut self, utterance: UtteranceId, text: &str, language: &'static str) -> String {
+        let mut whole = String::new();
+        for heard in self.shuffled.hear(text, &mut self.random) {
+            let delta = if whole.is_empty() { heard } else { format!(" {heard}") };
+            whole.push_str(&delta);
+            self.later(0, Happening::Partial(utterance, delta, language));
+        }
+        whole
     }
 
     /// The words of a speech from where its last utterance ended until now: talk over playback is heard in pieces.

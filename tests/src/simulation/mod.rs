@@ -1,6 +1,7 @@
 //! A call on a simulated clock: the real session core, a phone and engines that follow a script and a seed.
 
 mod engines;
+mod shuffled;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use audio_path::{Captured, Frame, SegmentId, Timestamp};
 use session::{Action, Cue, Event, Input, Interpreter, Language, LanguagePair, Manner, UtteranceId};
 
 use crate::voice::Voice;
+use shuffled::Shuffled;
 
 const FRAME: Duration = Duration::from_millis(20);
 /// Far from zero, as a machine that has been up for a while.
@@ -44,6 +46,8 @@ pub struct Behaviour {
     pub guesses: Option<Duration>,
     /// Whether the final text differs in words from what was streamed.
     pub revises: bool,
+    /// Whether final texts come twice and in another order.
+    pub shuffles: bool,
 }
 
 impl Behaviour {
@@ -56,6 +60,7 @@ impl Behaviour {
         streams: true,
         guesses: None,
         revises: false,
+        shuffles: false,
     };
 }
 
@@ -121,6 +126,7 @@ pub struct Simulation {
     texts: HashMap<SegmentId, String>,
     queue: Vec<Playing>,
     quiet_since: Duration,
+    shuffled: Shuffled,
     caller: Voice,
     machine: Voice,
 }
@@ -156,6 +162,7 @@ impl Simulation {
             texts: HashMap::new(),
             queue: Vec::new(),
             quiet_since: Duration::ZERO,
+            shuffled: Shuffled::new(),
             caller: Voice::default(),
             machine: Voice::default(),
         }
@@ -179,6 +186,11 @@ impl Simulation {
             let echo = self.play_frame();
             self.capture_frame(&echo);
         }
+    }
+
+    /// Final texts that the recogniser's core threw away.
+    pub fn finals_dropped(&self) -> u64 {
+        self.shuffled.dropped
     }
 
     /// The current time as the room sees it.
