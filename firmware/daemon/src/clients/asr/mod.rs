@@ -57,7 +57,7 @@ struct Inner {
 /// A leg's connections to one engine.
 enum Backend {
     Wyoming(Wyoming),
-    Stream(Stream),
+    Stream(Box<Stream>),
     Speech(Arc<Exchange>),
 }
 
@@ -171,7 +171,7 @@ impl Backend {
         match provider {
             Asr::Wyoming(endpoint) => Self::Wyoming(Wyoming::new(endpoint.clone())),
             Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
-                Self::Stream(Stream::new(transport.clone(), provider.clone()))
+                Self::Stream(Box::new(Stream::new(transport.clone(), provider.clone())))
             }
             Asr::Speech(engine) => Self::Speech(exchanges.to(engine)),
         }
