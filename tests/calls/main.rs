@@ -1,6 +1,7 @@
 //! The whole box with callers that nobody here wrote: real SIP, real Asterisk, real speech, real models.
 
 mod interpreted;
+mod keys;
 mod killed;
 mod rig;
 mod together;

@@ -45,7 +45,7 @@ impl Rig {
     }
 
     pub(crate) fn watch(&self) -> Watch {
-        Watch { listener: self.appliance.daemon.listen().expect("the daemon answers"), seen: Vec::new() }
+        Watch::new(&self.appliance)
     }
 
     /// Neither the daemon nor the driver has dropped anything, over all legs there are now: `legs` of them in both.
@@ -74,6 +74,10 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    pub(crate) fn new(appliance: &Appliance) -> Self {
+        Self { listener: appliance.daemon.listen().expect("the daemon answers"), seen: Vec::new() }
+    }
+
     /// The next event of `kind` that `wanted` takes.
     pub(crate) fn wait_for(
         &mut self,

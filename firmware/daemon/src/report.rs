@@ -149,6 +149,7 @@ pub fn listening(frames: FrameCounts, discards: Discards) -> Value {
         "captured": frames.captured, "recognised": frames.recognised, "silent": frames.silent,
         "gated": frames.gated, "unannounced": frames.unannounced, "unrecognised": frames.unrecognised,
         "refused": frames.refused, "late_answers": discards.late_answers, "dropped_segments": discards.segments, "fallen_guesses": discards.guesses,
+        "dropped_fillers": discards.fillers,
     })
 }
 

@@ -44,6 +44,9 @@ pub struct Room {
     /// Of an interpreter: `consecutive` where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manner: Option<String>,
+    /// Of an interpreter: to whom own voices are offered, `call` or `extension`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_voices: Option<String>,
 }
 
 /// The engines on the device alone: speech by Wyoming, such as `tcp://127.0.0.1:10300`, translation by
@@ -63,7 +66,13 @@ impl Room {
 
     /// A room without languages.
     pub fn of_kind(extension: &str, kind: &str) -> Self {
-        Self { extension: extension.to_owned(), kind: kind.to_owned(), languages: Vec::new(), manner: None }
+        Self {
+            extension: extension.to_owned(),
+            kind: kind.to_owned(),
+            languages: Vec::new(),
+            manner: None,
+            own_voices: None,
+        }
     }
 }
 
