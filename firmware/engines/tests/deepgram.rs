@@ -221,7 +221,7 @@ fn a_turn_is_a_segment() {
     assert_eq!(stream.receive(&message(&json!({"type": "Connected", "sequence_id": 0}))).unwrap(), []);
     for event in ["StartOfTurn", "Update", "EagerEndOfTurn", "TurnResumed"] {
         let heard = stream.receive(&turn(event, 0, [0.0, 1.0], "one two")).unwrap();
-        let guess = Heard::Interim { text: "one two".into(), language: Some("en".into()), until: MS(5_000) };
+        let guess = Heard::Interim { text: "one two".into(), language: Some("en".into()), until: MS(3_000) };
         assert_eq!(heard, [guess]);
     }
     assert!(stream.finish().is_some());

@@ -107,7 +107,7 @@ mod tests {
             Report::new(&[trial("asr", wrong), trial("asr", None), trial("mt", None), trial("tts", None)]);
         assert!(report.ok);
         let lines: Vec<_> = report.to_string().lines().map(str::to_owned).collect();
-        assert_eq!(lines[2], "asr    cloud    120 ms    120 ms  works");
+        assert_eq!(lines[2], "asr      cloud    120 ms    120 ms  works");
         assert!(lines[1].contains("put the key of cloud into /key"), "{}", lines[1]);
     }
 
