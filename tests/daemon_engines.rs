@@ -132,6 +132,7 @@ fn garbage_from_the_recogniser_is_heard_as_a_tone_and_does_no_harm() {
     call.wait_for("listening", Duration::from_secs(20));
     let memory = daemon.resident_kib();
     for failures in 1..=3 {
+        call.wait_for_quiet();
         let before = call.seen.len();
         call.say(1);
         // An engine that only failed so far is not asked twice: the error may come before the last word.

@@ -102,6 +102,48 @@ fn a_guess_that_stands_is_spoken_at_once() {
     assert!(foreseeing + Duration::from_millis(150) < waiting, "{foreseeing:?}, not {waiting:?}");
 }
 
+/// A call whose recogniser tells one guess of the first sentence in its pause, and dies if `dies`.
+fn with_one_guess(text: &str, then: Vec<Speech>, dies: bool) -> Simulation {
+    let script = [vec![speech(1, secs(10), 4, "en")], then].concat();
+    let mut simulation = Simulation::new(script, Behaviour { streams: false, ..Behaviour::GOOD }, 1);
+    simulation.run(Duration::from_millis(11_620));
+    let utterances = simulation.events.iter().filter_map(|(_, event)| match event {
+        Event::SpeechStarted { utterance } => Some(*utterance),
+        _ => None,
+    });
+    let utterance = utterances.last().expect("somebody speaks");
+    let heard = Duration::from_millis(1_800);
+    simulation.tell(Input::Interim { utterance, text, heard, language: "en".parse().ok() });
+    if dies {
+        simulation.tell(Input::RecognitionFailed { utterance, reason: "it died" });
+    }
+    simulation.run(secs(60));
+    simulation
+}
+
+#[test]
+fn what_a_dead_recogniser_guessed_is_said_once_and_blocks_nobody() {
+    let later = speech(3, secs(30), 4, "en");
+    let more = |lasts| Speech {
+        at: Duration::from_millis(11_920),
+        lasts,
+        text: "w00200 w00201".into(),
+        language: "en",
+    };
+    for (text, then) in [
+        ("w00100 w00101 w00102 w00103.", vec![later.clone()]),
+        ("w00100 w00101 w00102 w00103", vec![more(Duration::from_millis(800)), later.clone()]),
+    ] {
+        let simulation = with_one_guess(text, then, true);
+        let words = spoken_words(&simulation);
+        assert_eq!(words[..4], ["w00100", "w00101", "w00102", "w00103"]);
+        assert_in_order_and_once(&simulation);
+        assert!(words.ends_with(&["w00303".to_owned()]), "{words:?}");
+    }
+    // Each step of the simulation sees that no deadline lies in the past.
+    with_one_guess("w00100 w00101 w00102 w00103", vec![more(secs(20)), speech(3, secs(40), 4, "en")], false);
+}
+
 #[test]
 fn a_simultaneous_interpreter_keeps_up_with_a_talk() {
     // Sentences of four words, five of them in a breath, for two minutes.

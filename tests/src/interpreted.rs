@@ -13,6 +13,8 @@ use crate::daemon::Daemon;
 use crate::fake_phone::FakePhone;
 use crate::voice::Voice;
 
+/// Longer than an echo lasts, and than what is about to be played waits.
+const QUIET: Duration = Duration::from_secs(2);
 const FRAME: Duration = Duration::from_millis(20);
 
 /// A caller in room 700 in real time, with the daemon's events.
@@ -99,6 +101,14 @@ impl Call {
         for _ in 0..bursts {
             (0..30).for_each(|_| self.pass(true));
             (0..10).for_each(|_| self.pass(false));
+        }
+    }
+
+    /// Listens until nothing was played for a while, so that what is said next is no echo.
+    pub fn wait_for_quiet(&mut self) {
+        let began = Instant::now();
+        while self.loud.unwrap_or(began).max(began).elapsed() < QUIET {
+            self.pass(false);
         }
     }
 

@@ -41,7 +41,10 @@ impl Interpreter {
         if voiced || pause < SENTENCE_LIKELY_AFTER {
             return;
         }
-        let Some(utterance) = self.turns.open().filter(|u| !u.settled && u.is_covered()) else { return };
+        let Some(utterance) = self.turns.open().filter(|u| u.is_heard() && !u.settled && u.is_covered())
+        else {
+            return;
+        };
         let (id, Some(language)) = (utterance.id, utterance.language) else { return };
         let Some(text) = utterance.transcript.open() else { return };
         let is_sentence = is_sentence(&text);
@@ -54,7 +57,9 @@ impl Interpreter {
 
     /// Commits all that was said so far, where the text is known that far.
     pub(crate) fn settle(&mut self, now: Timestamp, id: UtteranceId) {
-        let Some(utterance) = self.turns.utterance(id).filter(|u| u.is_covered()) else { return };
+        let Some(utterance) = self.turns.utterance(id).filter(|u| u.is_heard() && u.is_covered()) else {
+            return;
+        };
         let (Some(text), Some(language)) = (utterance.transcript.open(), utterance.language) else { return };
         utterance.transcript.commit(&text);
         utterance.settled = true;

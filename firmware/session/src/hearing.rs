@@ -181,6 +181,7 @@ impl Interpreter {
         utterance.hearing = if is_open { Hearing::Broken } else { Hearing::Closed };
         utterance.settled = false;
         let (rest, language) = (utterance.transcript.open(), utterance.language);
+        utterance.transcript.commit(rest.as_deref().unwrap_or_default());
         self.commit_rest(now, id, rest, language);
         self.push_failed(now, id);
         self.actions.push_back(Action::CancelAsr { utterance: id });

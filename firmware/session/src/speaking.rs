@@ -55,7 +55,10 @@ impl Interpreter {
             return;
         };
         match segment.stage {
-            Stage::Synthesising { .. } => segment.stage = Stage::Failed { since: now },
+            Stage::Synthesising { .. } => {
+                segment.stage = Stage::Failed { since: now };
+                self.actions.push_back(Action::Discard { segment: id });
+            }
             Stage::Ready { .. } | Stage::Playing { .. } => segment.cut_short = true,
             Stage::Translating { .. } | Stage::Failed { .. } => {
                 self.discards.late_answers += 1;
@@ -110,10 +113,7 @@ impl Interpreter {
     pub(crate) fn segment_overdue(&mut self, now: Timestamp, id: SegmentId) {
         match self.turns.segment(id).map(|s| s.stage) {
             Some(Stage::Translating { .. }) => self.translation_failed(now, id, "no answer in time"),
-            Some(Stage::Synthesising { .. }) => {
-                self.actions.push_back(Action::Discard { segment: id });
-                self.speech_failed(now, id, "no audio in time");
-            }
+            Some(Stage::Synthesising { .. }) => self.speech_failed(now, id, "no audio in time"),
             Some(Stage::Playing { .. }) => {
                 self.turns.played();
                 self.playback_failed(now, id);

@@ -231,7 +231,7 @@ impl Turns {
 
     /// When the next segment no longer waits for a speaker to pause.
     pub(crate) fn hold_ends(&self) -> Option<Timestamp> {
-        match self.queue.front()?.segments.front()?.stage {
+        match self.queue.front()?.segments.front().filter(|segment| !segment.provisional)?.stage {
             Stage::Ready { since } | Stage::Failed { since } => Some(since + HOLD_LIMIT),
             _ => None,
         }
