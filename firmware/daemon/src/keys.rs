@@ -59,7 +59,8 @@ impl Drop for Keys {
     }
 }
 
-fn parse(told: &[u8]) -> Option<(&str, char)> {
+/// The call and its key that a datagram tells of.
+pub fn parse(told: &[u8]) -> Option<(&str, char)> {
     let (id, key) = std::str::from_utf8(told).ok()?.split_once(' ')?;
     let mut keys = key.chars();
     keys.next().filter(|key| keys.next().is_none() && "0123456789*#ABCD".contains(*key)).map(|key| (id, key))

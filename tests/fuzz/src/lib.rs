@@ -4,6 +4,7 @@
 //! before is there, too. `cargo run -p dragoman-fuzz --bin replay -- TARGET FILE…` runs one on inputs.
 
 mod config;
+mod daemon;
 mod pieces;
 mod pipe;
 mod providers;
@@ -21,6 +22,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "commands", run: daemon::commands },
     Target { name: "config", run: config::file },
     Target { name: "deepgram_aura", run: providers::deepgram_aura },
     Target { name: "deepgram_flux", run: providers::deepgram_flux },
@@ -29,7 +31,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "deepl_voice", run: providers::deepl_voice },
     Target { name: "digest", run: softphone::digest },
     Target { name: "elevenlabs", run: providers::elevenlabs },
+    Target { name: "host", run: daemon::host },
     Target { name: "hume", run: providers::hume },
+    Target { name: "keys", run: daemon::key },
     Target { name: "libretranslate", run: providers::libretranslate },
     Target { name: "openai_speech", run: providers::openai_speech },
     Target { name: "openai_translations", run: providers::openai_translations },

@@ -52,7 +52,11 @@ fn obey(line: &[u8], hub: &Hub) -> Report {
     }
 }
 
-fn parse(line: &[u8]) -> Result<(LegId, VoiceWish), String> {
+/// What a line wishes of which leg, or why it is no command.
+///
+/// # Errors
+/// Where it is none.
+pub fn parse(line: &[u8]) -> Result<(LegId, VoiceWish), String> {
     if line.len() > LONGEST {
         return Err(format!("a command has at most {LONGEST} bytes"));
     }

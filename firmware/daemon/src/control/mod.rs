@@ -1,7 +1,7 @@
 //! The control socket: whoever connects reads the state, then events as they happen, a JSON object a line. What he
 //! writes, a line each, are commands.
 
-mod command;
+pub(crate) mod command;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};

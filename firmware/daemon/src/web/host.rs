@@ -20,7 +20,8 @@ pub(super) async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: N
     (StatusCode::MISDIRECTED_REQUEST, advice).into_response()
 }
 
-fn is_ours(named: &str, hosts: &[String]) -> bool {
+/// Whether a `Host` header names this box, which is known as `hosts`, too.
+pub fn is_ours(named: &str, hosts: &[String]) -> bool {
     let Some(host) = named.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase)) else {
         return false;
     };

@@ -2,7 +2,7 @@
 //! changed here.
 
 mod healthz;
-mod host;
+pub(crate) mod host;
 mod metrics;
 
 use std::net::SocketAddr;
