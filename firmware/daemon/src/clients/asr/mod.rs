@@ -3,6 +3,8 @@
 mod provider;
 mod speech;
 mod stream;
+#[cfg(test)]
+mod together;
 mod trial;
 mod wyoming;
 
