@@ -1,9 +1,13 @@
 //! All is well.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clouds::{Clouds, converse};
+use engine_emulators::{Delays, Line, World, elevenlabs};
+use tokio::runtime::Runtime;
+
+use crate::clouds::{Clouds, KEY, Plan, WORDS, converse, voices};
 
 #[test]
 fn a_call_is_heard_translated_and_spoken_by_cloud_engines() {
@@ -61,4 +65,27 @@ fn a_hundred_calls_have_a_line_each_and_leave_none() {
         assert!(Instant::now() < until, "{} descriptors, before {descriptors}", clouds.daemon.descriptors());
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn a_voice_whose_lines_speak_one_text_each_has_the_next_open() {
+    let runtime = Runtime::new().expect("a runtime");
+    let world = Arc::new(World::new(KEY, voices("first", &WORDS.map(Line::from)), Delays::NONE, 1));
+    let emulator = runtime.block_on(elevenlabs::start(world, 0)).expect("ElevenLabs' emulator starts");
+    let url = format!("ws://{}", emulator.address);
+    let elsewhere = [None, None, Some(url)];
+    let clouds = Clouds::planned(Plan { speaks: "elevenlabs", elsewhere, ..Plan::default() });
+    let counts = || emulator.world.tally.read();
+    let mut call = clouds.call();
+    for words in &WORDS[..2] {
+        let (_, said, _) = converse(&mut call);
+        assert_eq!(said, format!("first {words}"));
+        // The announcement was in both languages.
+        let until = Instant::now() + Duration::from_secs(2);
+        while counts().open != 2 {
+            assert!(Instant::now() < until, "{:?}", counts());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert_eq!(counts().violations, Vec::<String>::new());
 }
