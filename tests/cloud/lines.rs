@@ -50,7 +50,7 @@ fn a_line_that_swallows_all_is_noticed_within_three_seconds() {
 fn nameless(stage: usize, name_server: IpAddr) {
     let mut elsewhere = [None, None, None];
     let (name, url) =
-        [("asr", "ws://asr.invalid"), ("mt", "http://mt.invalid"), ("tts", "ws://tts.invalid")][stage];
+        [("asr", "wss://asr.invalid"), ("mt", "https://mt.invalid"), ("tts", "wss://tts.invalid")][stage];
     elsewhere[stage] = Some(url.to_owned());
     let plan = Plan { elsewhere, name_server: Some(name_server), ..Plan::default() };
     let clouds = Clouds::planned(plan);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use session::{Language, Seat};
 use toml::Spanned;
 
 use super::Fault;
-use super::file::{DeviceTable, EngineTable, EnginesTable, KindOfEngine};
+use super::file::{DeviceTable, EngineTable, EnginesTable, KindOfEngine, OneOrMore};
 use super::glossary::Terms;
 use crate::endpoint::Endpoint;
 
 /// The engines on the device, in chains and in reports.
-const DEVICE: &str = "device";
+pub(crate) const DEVICE: &str = "device";
 /// A key file larger than this is none.
 const LONGEST_KEY: usize = 4_096;
 
@@ -418,18 +419,9 @@ fn service(name: &str, span: Range<usize>, table: EngineTable) -> Result<Service
             (&["http", "https"], None)
         }
     };
-    let is_whole = matches!(
-        table.kind,
-        KindOfEngine::DeeplVoice | KindOfEngine::OpenaiTranslations | KindOfEngine::Hume
-    );
-    if is_whole && !table.voices.is_empty() {
-        return Err((Some(span), format!("engine.{name}: this kind has no voices to choose from")));
-    }
-    if matches!(table.kind, KindOfEngine::DeeplVoice | KindOfEngine::Hume) && table.model.is_some() {
-        return Err((Some(span), format!("engine.{name}: this kind has no models to choose from")));
-    }
+    without_superfluous(name, &span, &table)?;
     let has_own_server = matches!(table.kind, KindOfEngine::Xtts | KindOfEngine::Libretranslate);
-    let key = key(name, &table)?;
+    let (key, key_place) = (key(name, &table)?, key_place(&table));
     if key.is_none() && !has_own_server {
         let message = format!("engine.{name}: a key is missing; name a key_file or a key_credential");
         return Err((Some(span), message));
@@ -443,23 +435,82 @@ fn service(name: &str, span: Range<usize>, table: EngineTable) -> Result<Service
             return Err((Some(span), format!("engine.{name}.url: write \"{}://HOST:PORT\"", schemes[0])));
         }
     };
-    for language in table.voices.keys() {
-        let parsed: Result<Language, _> = language.parse();
-        if !parsed.is_ok_and(|parsed| parsed.code() == language) {
-            let message = format!("engine.{name}.voices: {language:?} is no language code such as \"en\"");
-            return Err((Some(span), message));
-        }
+    if key.is_some() && is_open_to_strangers(&url) {
+        let message = "the key would go over a foreign network unencrypted; write";
+        let secure = if url.starts_with("ws") { "wss" } else { "https" };
+        return Err((Some(span), format!("engine.{name}.url: {message} \"{secure}://…\"")));
     }
-    let key_place = key_place(&table);
+    let voices = voices(name, &span, table.voices)?;
     Ok(Service {
         name: name.to_owned(),
         url,
         key,
         key_place,
         model: table.model,
-        voices: table.voices.into_iter().map(|(language, voices)| (language, voices.into())).collect(),
+        voices,
         glossary: Arc::default(),
     })
+}
+
+/// What an engine of this kind would not heed is not there.
+fn without_superfluous(name: &str, span: &Range<usize>, table: &EngineTable) -> Result<(), Fault> {
+    use KindOfEngine::{DeepgramAura, DeepgramListen, Elevenlabs, OpenaiSpeech, OpenaiTranslations, Xtts};
+    let fault = |message| Err((Some(span.clone()), format!("engine.{name}: this kind has {message}")));
+    let has_models = matches!(table.kind, DeepgramListen | Elevenlabs | OpenaiSpeech | OpenaiTranslations);
+    if table.model.is_some() && !has_models {
+        return fault("no models to choose from; remove the key model");
+    }
+    let has_voices = matches!(table.kind, DeepgramAura | Elevenlabs | OpenaiSpeech | Xtts);
+    if !table.voices.is_empty() && !has_voices {
+        return fault("no voices to choose from; remove the key voices");
+    }
+    Ok(())
+}
+
+/// The names of voices for each language, each with at least one.
+fn voices(
+    name: &str,
+    span: &Range<usize>,
+    table: BTreeMap<String, OneOrMore>,
+) -> Result<BTreeMap<String, Vec<String>>, Fault> {
+    let fault = |message| Err((Some(span.clone()), format!("engine.{name}.voices: {message}")));
+    let mut all = BTreeMap::new();
+    for (language, voices) in table {
+        let parsed: Result<Language, _> = language.parse();
+        if !parsed.is_ok_and(|parsed| parsed.code() == language) {
+            return fault(format!("{language:?} is no language code such as \"en\""));
+        }
+        let voices: Vec<String> = voices.into();
+        if voices.is_empty() {
+            return fault(format!("{language} has no voice; name one, or remove the key {language}"));
+        }
+        if voices.iter().any(|voice| voice.trim().is_empty() || voice.contains(char::is_control)) {
+            return fault(format!("{language}: write the voice's name, which is one line and not empty"));
+        }
+        all.insert(language, voices);
+    }
+    Ok(all)
+}
+
+/// Whether what is sent to `url` can be read on a network that is not the box's own.
+fn is_open_to_strangers(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_near = host.parse().map_or_else(|_| is_near_name(host), is_near_address);
+    matches!(url.scheme(), "http" | "ws") && !is_near
+}
+
+fn is_near_address(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Names that no public name server knows.
+fn is_near_name(host: &str) -> bool {
+    let near = [".localhost", ".local", ".lan", ".internal", ".home.arpa"];
+    !host.contains('.') || near.iter().any(|end| host.ends_with(end))
 }
 
 fn key_place(table: &EngineTable) -> Option<String> {
@@ -529,6 +580,11 @@ fn base(key: &str, value: &Spanned<String>, schemes: &[&str]) -> Result<String, 
     };
     if !parsed.username().is_empty() || parsed.password().is_some() || url.contains(char::is_whitespace) {
         let message = "write the address alone, without a name or password and without spaces";
+        return Err((Some(value.span()), format!("{key}: {message}")));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        // It is shown in advice, and no place for a key.
+        let message = "write the address alone, without what begins with ? or #";
         return Err((Some(value.span()), format!("{key}: {message}")));
     }
     Ok(url.to_owned())
@@ -604,6 +660,43 @@ mod tests {
     }
 
     #[test]
+    fn what_a_kind_does_not_heed_is_refused() {
+        for kind in ["deepgram-aura", "deepgram-flux", "deepl", "deepl-voice", "hume"] {
+            let table = format!("kind = \"{kind}\"\nmodel = \"x\"");
+            let message = keyed("", &[("a", &table)]).unwrap_err();
+            assert!(message.contains("remove the key model"), "{kind}: {message}");
+        }
+        for kind in ["deepgram-listen", "deepgram-flux", "deepl", "openai-translations"] {
+            let table = format!("kind = \"{kind}\"\nvoices = {{ es = \"x\" }}");
+            let message = keyed("", &[("a", &table)]).unwrap_err();
+            assert!(message.contains("remove the key voices"), "{kind}: {message}");
+        }
+        let all = "kind = \"elevenlabs\"\nmodel = \"x\"\nvoices = { es = \"x\" }";
+        keyed("", &[("a", all)]).unwrap();
+    }
+
+    #[test]
+    fn keys_are_sent_unencrypted_only_on_the_own_network() {
+        let asked = |url: &str| keyed("", &[("a", &format!("kind = \"deepl\"\nurl = \"{url}\""))]);
+        for url in ["http://api.deepl.com", "http://8.8.8.8:80", "http://[2606:4700::1]", "http://172.32.0.1"]
+        {
+            assert!(asked(url).unwrap_err().contains("write \"https://"), "{url}");
+        }
+        for url in [
+            "https://api.deepl.com",
+            "http://127.0.0.1:1",
+            "http://localhost:1",
+            "http://mt.lan",
+            "http://box",
+            "http://[::1]",
+            "http://[fd00::1]",
+            "http://172.16.0.1",
+        ] {
+            assert!(asked(url).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
     fn feelings_are_measured_where_that_is_wanted() {
         let hume = ("hume", "kind = \"hume\"");
         assert_eq!(keyed("emotion = [\"hume\"]", &[hume]).unwrap().emotion[0].name, "hume");
@@ -626,6 +719,13 @@ mod tests {
             ("[engine.a]\nkind = \"xtts\"\nurl = \"tcp://a:1\"", "http://HOST:PORT"),
             ("[engine.a]\nkind = \"xtts\"\nurl = \"http://me:word@a:1\"", "address alone"),
             ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a:1/b c\"", "address alone"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a:1/?key=word\"", "without what begins"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a:1/#word\"", "without what begins"),
+            ("[device]\ntranslation = \"http://a:1?key=word\"", "without what begins"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nvoices = { es = [] }", "no voice"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nvoices = { es = \" \" }", "not empty"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nvoices = { es = [\"a\\nb\"] }", "one line"),
+            ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nmodel = \"x\"", "remove the key model"),
             ("[engine.a]\nkind = \"xtts\"\nkey_file = 5", "engine.a.key_file: "),
             ("[engine.a]\nkind = \"xtts\"\nurl = \"http://a\"\nvoices = { english = \"x\" }", "voices"),
             ("[engine.a]\nkind = \"wyoming\"\nurl = \"tcp://a:1\"\nmodel = \"x\"", "nothing else"),

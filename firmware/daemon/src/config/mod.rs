@@ -15,6 +15,7 @@ use session::{Cue, Language, LanguagePair, Manner};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
+pub(crate) use engines::DEVICE;
 pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
 use file::{File, KindName, MannerName, RoomTable};
 pub use glossary::Terms;
