@@ -5,7 +5,7 @@ use std::sync::Arc;
 use audio_path::{Frame, LegId};
 use session::{Language, LanguagePair, OwnVoice, UtteranceId, VoiceState};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clients::{Answer, MadeVoice, VoiceKey, VoiceOwner, make_voice};
 use crate::config::{OwnVoices as Kept, Room};
@@ -22,6 +22,8 @@ pub(super) struct OwnVoices {
     answers: mpsc::Sender<Answer>,
     /// Voices that are being made; they end with the leg.
     making: JoinSet<()>,
+    /// By the language of who is recorded: a recording that was taken back is made no voice of.
+    made_of: Vec<(Language, AbortHandle)>,
 }
 
 impl OwnVoices {
@@ -43,7 +45,16 @@ impl OwnVoices {
             (language, OwnVoice::new(if known { VoiceState::Ready } else { VoiceState::NotAsked }))
         });
         let (hub, answers) = (Arc::clone(hub), answers.clone());
-        Some(Self { hub, leg, owner, speakers, announced: false, answers, making: JoinSet::new() })
+        Some(Self {
+            hub,
+            leg,
+            owner,
+            speakers,
+            announced: false,
+            answers,
+            making: JoinSet::new(),
+            made_of: Vec::new(),
+        })
     }
 
     /// Both were asked: the announcement is over.
@@ -75,6 +86,7 @@ impl OwnVoices {
             voice.consent();
         } else {
             voice.refuse();
+            self.made_of.extract_if(.., |(his, _)| *his == language).for_each(|(_, making)| making.abort());
             self.hub.outside.transport.profiles.forget(&key);
         }
         self.report();
@@ -117,7 +129,7 @@ impl OwnVoices {
 
     fn make(&mut self, language: Language, samples: Vec<i16>) {
         let (hub, leg, answers) = (Arc::clone(&self.hub), self.leg, self.answers.clone());
-        self.making.spawn(async move {
+        let making = self.making.spawn(async move {
             let made = make_voice(&hub.outside, &samples).await.unwrap_or_else(|failure| {
                 log::warn!("leg {}: no own voice: {failure}", leg.0);
                 MadeVoice::default()
@@ -125,6 +137,8 @@ impl OwnVoices {
             // A leg that hung up does not want it any more.
             let _hung_up = answers.send(Answer::VoiceMade { language, made }).await;
         });
+        self.made_of.retain(|(_, making)| !making.is_finished());
+        self.made_of.push((language, making));
         self.report();
     }
 
