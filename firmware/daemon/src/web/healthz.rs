@@ -21,7 +21,7 @@ struct Health {
 /// Something that is to be mended.
 #[derive(Serialize)]
 struct Reason {
-    /// `asr`, `mt`, `tts`, `media`.
+    /// `asr`, `mt`, `tts`, `emotion`, `media`.
     stage: &'static str,
     /// As the configuration calls it.
     engine: Option<String>,

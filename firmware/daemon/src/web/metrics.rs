@@ -87,9 +87,10 @@ fn media(registry: &mut Registry, hub: &Hub) {
 
 fn errors(registry: &mut Registry, hub: &Hub, engines: &[EngineReport]) {
     let errors = Counters::default();
-    let add = |component: &str, kind: &str, severity: &str, count| {
+    let add = |component: &str, engine: &str, kind: &str, severity: &str, count| {
         let labels = [
             ("component", component.to_owned()),
+            ("engine", engine.to_owned()),
             ("error_type", kind.to_owned()),
             ("severity", severity.to_owned()),
         ];
@@ -97,11 +98,11 @@ fn errors(registry: &mut Registry, hub: &Hub, engines: &[EngineReport]) {
     };
     for engine in engines {
         for (kind, count) in engine.failures.iter().filter(|(_, count)| *count > 0) {
-            add(engine.stage, kind.name(), severity(*kind), *count);
+            add(engine.stage, &engine.name, kind.name(), severity(*kind), *count);
         }
     }
     for (component, count) in hub.tally.lost().filter(|(_, count)| *count > 0) {
-        add(component.name(), "lost", "error", count);
+        add(component.name(), "", "lost", "error", count);
     }
     registry.register(
         "errors",

@@ -27,6 +27,8 @@ use crate::hub::Hub;
 
 /// Connections served at once; more wait in the kernel's short queue.
 const MOST_CONNECTIONS: usize = 16;
+/// How long a connection may say nothing at all at first: a place is no waiting room.
+const FIRST_BYTE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a client may take to say what it wants, the first time and each time after.
 const ASK_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a connection lasts at most: who reads slowly keeps its place no longer.
@@ -95,6 +97,9 @@ async fn tell_metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
 }
 
 async fn serve_connection(router: Router, stream: TcpStream, from: SocketAddr) {
+    if !matches!(timeout(FIRST_BYTE_DEADLINE, stream.peek(&mut [0])).await, Ok(Ok(1))) {
+        return;
+    }
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ASK_DEADLINE)
