@@ -82,7 +82,7 @@ fn a_spent_quota_of_all_leaves_a_stage_without_an_engine() {
 
 #[test]
 fn a_dead_network_and_a_bad_certificate_are_told() {
-    let clouds = Clouds::start_with(KEY, Some("ws://127.0.0.1:1"));
+    let clouds = Clouds::start_with(KEY, Some("wss://192.0.2.1:1"));
     let (well, report) = clouds.checked(None);
     assert!(well, "{report:#}");
     assert_eq!(failing_of(&report, "network"), ["first-asr", "first-tts"]);

@@ -1,13 +1,17 @@
 //! What a technician is told when something fails: in the log, at `/healthz` and in the metrics, within two seconds.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine_emulators::Fault;
+use engine_emulators::{Delays, Fault, Voices, World, xtts};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
-use crate::clouds::{Clouds, KEY, converse};
+use crate::clouds::{Clouds, KEY, Plan, converse};
 use crate::strangers::Authority;
 
 const SOON: Duration = Duration::from_secs(2);
@@ -29,8 +33,9 @@ impl Clouds {
             thread::sleep(Duration::from_millis(20));
         };
         assert_eq!(reason["stage"], stage);
-        let errors =
-            format!("errors_total{{component=\"{stage}\",error_type=\"{kind}\",severity=\"{severity}\"}}");
+        let errors = format!(
+            "errors_total{{component=\"{stage}\",engine=\"{engine}\",error_type=\"{kind}\",severity=\"{severity}\"}}"
+        );
         assert!(self.daemon.metric(&errors) >= 1.0, "{}", self.daemon.get("/metrics", "localhost").1);
         let line = format!("{stage}: {engine} fails, {kind}: ");
         assert!(self.daemon.logged().contains(&line), "{}", self.daemon.logged());
@@ -86,10 +91,81 @@ fn a_spent_quota_is_told_and_who_served_instead_is_counted_after_the_call() {
 
 #[test]
 fn a_dead_network_is_told() {
-    let clouds = Clouds::start_with(KEY, Some("ws://127.0.0.1:1"));
+    let clouds = Clouds::start_with(KEY, Some("wss://192.0.2.1:1"));
     for stage in ["asr", "tts"] {
         let reason = clouds.told(stage, "network", "warning");
         assert!(advice(&reason).contains("check the cable"), "{reason:#}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_run_is_no_dead_network() {
+    let clouds = Clouds::start_with(KEY, Some("ws://127.0.0.1:1"));
+    for stage in ["asr", "tts"] {
+        let reason = clouds.told(stage, "down", "warning");
+        assert!(advice(&reason).contains("start it"), "{reason:#}");
+        let health = clouds
+            .daemon
+            .metric(&format!("service_health{{component=\"{stage}\",engine=\"first-{stage}\"}}"));
+        assert!(health >= 2.0, "unhealthy from the first failure on: {health}");
+    }
+}
+
+#[test]
+fn a_server_without_tls_is_told_in_words_of_its_own() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let plain = runtime.block_on(nothing_is_found());
+    let clouds = Clouds::start_with(KEY, Some(&format!("wss://{plain}")));
+    for stage in ["asr", "tts"] {
+        let reason = clouds.told(stage, "protocol", "warning");
+        assert!(reason["detail"].as_str().is_some_and(|detail| detail.contains("TLS")), "{reason:#}");
+    }
+}
+
+/// Answers 404 to everything.
+async fn nothing_is_found() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let _asked = stream.read(&mut request).await;
+                let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                let _gone = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_wrong_address_where_nothing_is_found_is_told() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let wrong = runtime.block_on(nothing_is_found());
+    let elsewhere = ["ws", "http", "ws"].map(|scheme| Some(format!("{scheme}://{wrong}")));
+    let clouds = Clouds::planned(Plan { elsewhere, ..Plan::default() });
+    for stage in ["asr", "mt", "tts"] {
+        let reason = clouds.told(stage, "refused", "warning");
+        assert!(advice(&reason).contains("is wrong"), "{reason:#}");
+    }
+}
+
+#[test]
+fn a_voice_that_the_engine_does_not_have_is_told() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let world = World::new("", Voices::scripted([], []), Delays::NONE, 1);
+    let xtts = runtime.block_on(xtts::start(Arc::new(world), 0)).expect("the emulator starts");
+    let tables = format!(
+        "[engine.first-tts2]\nkind = \"xtts\"\nurl = \"http://{}\"\nvoices = {{ en = \"Nobody\", es = \"Nobody\" }}\n",
+        xtts.address
+    );
+    let clouds = Clouds::start_speaking_by("first-tts2", &tables);
+    let until = Instant::now() + SOON;
+    let is_it = |reason: &Value| reason["engine"] == "first-tts2" && reason["kind"] == "refused";
+    while !clouds.daemon.health().1["reasons"].as_array().expect("a list").iter().any(is_it) {
+        assert!(Instant::now() < until, "{:#}", clouds.daemon.health().1);
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

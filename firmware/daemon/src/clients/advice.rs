@@ -2,7 +2,7 @@
 
 use engines::FailureKind;
 
-use crate::config::{Asr, Mt, Service, Tts};
+use crate::config::{Asr, DEVICE, Mt, Service, Tts};
 use crate::endpoint::Endpoint;
 
 /// Where an engine is asked, and where its key is.
@@ -37,7 +37,12 @@ impl Site {
             FailureKind::Slow => {
                 format!("engine slow: {address} answers late; check how busy the uplink is, or the engine")
             }
-            FailureKind::Down => format!("engine down: {address} does not work; ask who runs {name}"),
+            FailureKind::Down if name == DEVICE => format!(
+                "engine down: {address} does not serve; see whether dragoman-engines runs, and what its log says"
+            ),
+            FailureKind::Down => {
+                format!("engine down: {address} does not serve; start it, or ask who runs {name}")
+            }
             FailureKind::Certificate => format!(
                 "certificate refused: check this machine's clock, the address {address}, and who stands in between"
             ),
@@ -45,7 +50,10 @@ impl Site {
                 format!("unreadable answers: check that {address} is what the kind of {name} says")
             }
             FailureKind::Refused => {
-                format!("request refused: check model, voices and languages of {name}")
+                format!(
+                    "request refused: the address {address}, the model or a voice of {name} is wrong, \
+                     or it lacks a language of the rooms"
+                )
             }
         }
     }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::tls;
 use crate::endpoint::Endpoint;
 use engines::{Failure, FailureKind};
 
@@ -45,7 +46,7 @@ impl Connection {
         let stream = timeout(CONNECT_DEADLINE, connecting)
             .await
             .map_err(|_| Failure::new(FailureKind::Network, format!("{endpoint}: no connection in time")))?
-            .map_err(|error| Failure::new(FailureKind::Network, format!("{endpoint}: {error}")))?;
+            .map_err(|error| not_connected(endpoint, &error))?;
         Ok(Self { stream, decoder: Decoder::new(Limits::default()), buffer: Box::new([0; READ_BYTES]) })
     }
 
@@ -161,6 +162,15 @@ impl Pool {
     fn pop(&self) -> Option<Connection> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
+}
+
+/// Where a server listens on this machine, no cable is in between.
+fn not_connected(endpoint: &Endpoint, error: &io::Error) -> Failure {
+    let failure = match endpoint {
+        Endpoint::Tcp(..) => tls::failure_of(error),
+        Endpoint::Unix(_) => Failure::new(FailureKind::Down, error.to_string()),
+    };
+    Failure { detail: format!("{endpoint}: {}", failure.detail), ..failure }
 }
 
 /// Tries to reach a server.

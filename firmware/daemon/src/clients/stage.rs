@@ -11,6 +11,9 @@ use super::advice::Site;
 use crate::config::Engine;
 use crate::hub::now;
 
+/// An engine that refuses callers' texts now and then, and is well, is not tried for each of them.
+const DOUBT_EVERY: Duration = Duration::from_secs(60);
+
 /// The engines of one stage, best first.
 pub struct Stage<P> {
     pub(super) name: &'static str,
@@ -39,12 +42,16 @@ struct Known {
     heard: Timestamp,
     /// It is being tried.
     trying: bool,
+    /// It refused what a caller said: whether it refuses all else, too, is to be seen.
+    doubted: bool,
+    /// When it was asked for something real last because of a doubt.
+    doubt_tried: Option<Timestamp>,
 }
 
 /// How an engine does.
 #[derive(Clone, Debug)]
 pub struct EngineReport {
-    /// What it is for: `asr`, `mt`, `tts`.
+    /// What it is for: `asr`, `mt`, `tts`, `emotion`.
     pub stage: &'static str,
     /// As the configuration calls it.
     pub name: String,
@@ -76,12 +83,18 @@ impl EngineReport {
     }
 }
 
+impl Known {
+    fn is_doubted(&self, now: Timestamp) -> bool {
+        self.doubted && self.doubt_tried.is_none_or(|at| now.since(at) >= DOUBT_EVERY)
+    }
+}
+
 /// An engine that is to be looked after.
 pub(super) struct Due {
     pub(super) index: usize,
     /// Without one nobody waits for it: what is known already is not told again.
     permit: Option<Permit>,
-    /// It failed: whether it works is seen by what it is for.
+    /// It failed, or is doubted: whether it works is seen by what it is for.
     pub(super) real: bool,
 }
 
@@ -148,15 +161,19 @@ impl<P> Shared<P> {
         if known.trying {
             return None;
         }
+        let doubted = known.is_doubted(now);
         let permit = if all || state.next_probe().is_some_and(|at| at <= now) {
             Some(state.ask_again(now)?)
-        } else if now.since(known.heard) >= self.look_every {
+        } else if doubted || now.since(known.heard) >= self.look_every {
             None
         } else {
             return None;
         };
         known.trying = true;
-        Some(Due { index, permit, real: known.fault.is_some() })
+        if doubted {
+            (known.doubted, known.doubt_tried) = (false, Some(now));
+        }
+        Some(Due { index, permit, real: doubted || known.fault.is_some() })
     }
 
     fn probed(&self, stage: &str, permit: Option<Permit>, failure: Option<&Failure>) {
@@ -166,15 +183,32 @@ impl<P> Shared<P> {
             known.fault.as_ref().map(|fault| fault.kind) != failure.map(|failure| failure.kind)
         };
         if let Some(permit) = permit {
-            self.answered(stage, permit, failure);
+            self.learned(stage, permit, failure, meaning_of_trial);
         } else if is_news {
             let permit = lock(&self.state).insist(now());
-            self.answered(stage, permit, failure);
+            self.learned(stage, permit, failure, meaning_of_trial);
         }
     }
 
-    /// Remembers what came of a request, and says so where it changes something.
+    /// Remembers what came of a caller's request, and says so where it changes something.
     pub(super) fn answered(&self, stage: &str, permit: Permit, failure: Option<&Failure>) {
+        let refused = failure.is_some_and(|failure| failure.kind == FailureKind::Refused);
+        let refuses_all = refused && {
+            let mut known = lock(&self.known);
+            known.doubted = true;
+            known.fault.as_ref().is_some_and(|fault| fault.kind == FailureKind::Refused)
+        };
+        // Who refuses what is known to be good proves nothing by refusing a caller, too.
+        self.learned(stage, permit, failure, if refuses_all { meaning_of_trial } else { meaning });
+    }
+
+    fn learned(
+        &self,
+        stage: &str,
+        permit: Permit,
+        failure: Option<&Failure>,
+        meaning: fn(&Failure) -> recovery::Failure,
+    ) {
         let answer = failure.map_or(Ok(()), |failure| Err(meaning(failure)));
         lock(&self.state).answered(now(), permit, answer);
         let speaks_against_it = failure.filter(|failure| meaning(failure).is_the_engines());
@@ -207,10 +241,12 @@ impl<P> Shared<P> {
     fn report(&self, stage: &'static str) -> EngineReport {
         let engine = lock(&self.state);
         let known = lock(&self.known);
+        // What is known to fail is not well, however few operations were seen.
+        let least = if known.fault.is_some() { HealthState::Unhealthy } else { HealthState::Healthy };
         EngineReport {
             stage,
             name: self.name.clone(),
-            health: engine.health(now()),
+            health: engine.health(now()).max(least),
             breaker: engine.breaker(),
             success_rate: engine.success_rate(now()),
             fault: known.fault.clone(),
@@ -232,7 +268,71 @@ pub(super) fn meaning(failure: &Failure) -> recovery::Failure {
     }
 }
 
+/// The same for a request that is known to be good: whoever refuses it refuses all. One that names a time is but busy.
+fn meaning_of_trial(failure: &Failure) -> recovery::Failure {
+    match failure.kind {
+        FailureKind::Refused if failure.retry_after.is_none() => recovery::Failure::Passing,
+        _ => meaning(failure),
+    }
+}
+
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Each change is a single step, so a panic elsewhere leaves it whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Endpoint;
+
+    fn stage() -> Arc<Stage<Endpoint>> {
+        let provider = Endpoint::Tcp("127.0.0.1".into(), 1);
+        Stage::new("mt", &[Engine { name: "cloud".into(), provider }], |_| DOUBT_EVERY)
+    }
+
+    fn refused() -> Failure {
+        Failure::new(FailureKind::Refused, "404")
+    }
+
+    fn called(stage: &Stage<Endpoint>, outcome: Option<&Failure>) {
+        let permit = lock(&stage.engines[0].state).insist(now());
+        stage.engines[0].answered("mt", permit, outcome);
+    }
+
+    #[test]
+    fn who_refuses_what_is_known_to_be_good_has_a_fault_and_is_not_healthy() {
+        let stage = stage();
+        stage.probed(stage.due(true).remove(0), &Err(refused()));
+        let report = stage.report().next().unwrap();
+        assert_eq!(report.fault.as_ref().map(|fault| fault.kind), Some(FailureKind::Refused));
+        assert_eq!((report.health, report.success_rate), (HealthState::Unhealthy, Some(0.0)));
+        assert!(report.advice().unwrap().contains("address"));
+        called(&stage, Some(&refused()));
+        assert!(!stage.report().next().unwrap().serves(), "a refused caller proves nothing");
+        called(&stage, None);
+        assert!(stage.report().next().unwrap().serves());
+    }
+
+    #[test]
+    fn a_refused_caller_speaks_against_nobody_but_has_the_engine_tried() {
+        let stage = stage();
+        stage.probed(stage.due(true).remove(0), &Ok(()));
+        assert!(stage.due(false).is_empty());
+        called(&stage, Some(&refused()));
+        assert!(stage.report().next().unwrap().serves());
+        let due = stage.due(false).remove(0);
+        assert!(due.real);
+        stage.probed(due, &Ok(()));
+        called(&stage, Some(&refused()));
+        assert!(stage.due(false).is_empty(), "once for many");
+    }
+
+    #[test]
+    fn who_is_busy_has_no_fault() {
+        let stage = stage();
+        let busy = Failure { retry_after: Some(DOUBT_EVERY), ..refused() };
+        stage.probed(stage.due(true).remove(0), &Err(busy));
+        assert!(stage.report().next().unwrap().serves());
+    }
 }

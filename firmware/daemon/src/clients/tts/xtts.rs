@@ -97,7 +97,10 @@ async fn turn(
         let mut turns = transport.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(service.url.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
     };
-    let busy = || Failure::new(FailureKind::Refused, "the voice server speaks other texts for too long");
+    let busy = || {
+        let failure = Failure::new(FailureKind::Refused, "the voice server speaks other texts for too long");
+        Failure { retry_after: Some(output.first_deadline / 2), ..failure }
+    };
     // The other half is for its answer.
     let free = timeout(output.first_deadline / 2, turns.acquire_owned()).await.map_err(|_| busy())?;
     free.map_err(|_| busy())
