@@ -34,6 +34,9 @@ struct Connection {
     broke: Option<Instant>,
 }
 
+/// A message that carries a frame is no shorter.
+const AUDIO_BYTES: usize = 640;
+
 #[derive(Debug, Default)]
 struct Log {
     /// A connection that carries audio is reset when it is so old, in the middle of a message to the daemon.
@@ -132,7 +135,8 @@ impl Pass {
                 read = self.client.read(&mut up) => {
                     let Ok(read @ 1..) = read else { return };
                     self.sent += read;
-                    if self.is_cut() {
+                    // While nobody speaks nobody needs another line at once.
+                    if read >= AUDIO_BYTES && self.is_cut() {
                         return self.reset().await;
                     }
                     if self.arrives().await && self.server.write_all(&up[..read]).await.is_err() {
