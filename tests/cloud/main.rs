@@ -19,3 +19,4 @@ mod relay;
 mod remembering;
 mod serving;
 mod strangers;
+mod unanswered;

@@ -98,7 +98,7 @@ pub(crate) async fn meet(world: &World, looks: &Looks) -> Result<Option<Duration
             response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             Err(response)
         }
-        Some(Fault::RepeatFinals | Fault::SwapFinals) | None => Ok(None),
+        Some(Fault::RepeatFinals | Fault::SwapFinals | Fault::Unanswered) | None => Ok(None),
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Fault {
     RepeatFinals,
     /// Neighbouring final texts change places.
     SwapFinals,
+    /// Requests to finalise are not answered, as a vendor may do where little audio is buffered.
+    Unanswered,
 }
 
 /// The faults of one emulator, in the order in which connections or requests meet them. Those after the last are served.

@@ -122,7 +122,8 @@ impl<P> Line<P> {
             match step {
                 Step::Retry { at } => return Next::Again { at },
                 Step::FailOver => return Next::Other(self.fail_over(place, index)),
-                // The next attempt makes all anew as it is.
+                // The failed attempt ended its connection: the next one makes all anew. There is nothing else that could be
+                // restarted alone.
                 Step::Renew { .. } | Step::Restart => {}
             }
         }

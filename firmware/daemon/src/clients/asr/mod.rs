@@ -6,6 +6,7 @@ mod stream;
 #[cfg(test)]
 mod together;
 mod trial;
+mod turns;
 mod wyoming;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(super) use trial::trial;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an utterance may last: the session ends each before this.
 const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
+/// How long a recognition that nobody wants any more may go on.
+const TAKEN_BACK_WITHIN: Duration = Duration::from_millis(100);
 const FRAME: Duration = Duration::from_millis(FRAME_MS as u64);
 /// Frames of an utterance that may wait for the connection, and that are kept to be sent again: 30 s.
 const MOST_FRAMES: usize = 1_500;
@@ -131,13 +134,17 @@ impl Recogniser {
     pub fn recognise(&self, id: UtteranceId, languages: [Language; 2]) -> mpsc::Sender<AsrInput> {
         let (sender, input) = mpsc::channel(MOST_FRAMES);
         let utterance = Utterance::new(id, languages, input, self.0.answers.clone());
-        tokio::spawn(self.clone().run(utterance));
+        tokio::spawn(self.clone().run(utterance, sender.downgrade()));
         sender
     }
 
-    async fn run(self, mut utterance: Utterance) {
+    async fn run(self, mut utterance: Utterance, wish: mpsc::WeakSender<AsrInput>) {
         let (id, languages) = (utterance.id, utterance.languages);
-        let answer = match self.recognised(&mut utterance).await {
+        let outcome = tokio::select! {
+            outcome = self.recognised(&mut utterance) => outcome,
+            () = taken_back(&wish) => return,
+        };
+        let answer = match outcome {
             Ok(()) => Answer::Final { utterance: id, text: utterance.text, language: utterance.language },
             Err(Ended::Unwanted) => return,
             Err(Ended::Failed(failure) | Ended::Interrupted(failure)) => {
@@ -145,8 +152,16 @@ impl Recogniser {
             }
         };
         // A leg that hung up does not listen any more.
-        let _hung_up = self.0.answers.send(answer).await;
-        self.warm(languages).await;
+        if self.0.answers.send(answer).await.is_ok() {
+            self.warm(languages).await;
+        }
+    }
+}
+
+/// Waits until the leg has dropped its end, whatever audio is still under way.
+async fn taken_back(wish: &mpsc::WeakSender<AsrInput>) {
+    while wish.strong_count() > 0 {
+        tokio::time::sleep(TAKEN_BACK_WITHIN).await;
     }
 }
 

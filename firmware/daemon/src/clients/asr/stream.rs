@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use audio_path::Frame;
-use engines::asr::Heard;
 use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::{Mutex, MutexGuard, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::provider::Provider;
+use super::turns::{MOST_EVENTS, TurnEvent, Turns};
 use super::{AsrInput, Ended, Utterance};
 use crate::clients::Transport;
 use crate::clients::websocket::{NotOpened, Received, Socket};
@@ -18,14 +18,14 @@ use crate::config::Asr;
 
 /// How long the whole text may take after the last audio. Streamed audio is heard already, so it is short.
 const ANSWER_DEADLINE: Duration = Duration::from_millis(1_500);
+/// The same where all that was spoken is answered: whether a vendor answers silence is up to him.
+const SILENCE_DEADLINE: Duration = Duration::from_millis(300);
 /// How long a recogniser may say nothing while somebody speaks: a dead line is noticed before.
 const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
 /// A line that was open for so long has served: that it breaks is an interruption, and not a failed request.
 const SERVED_AFTER: Duration = Duration::from_millis(500);
 /// Frames and requests on their way to the connection.
 const MOST_COMMANDS: usize = 128;
-/// Events of one turn that wait for its task.
-const MOST_EVENTS: usize = 64;
 
 /// The connection, or the way to it.
 pub(super) struct Stream {
@@ -48,24 +48,8 @@ enum Command {
     Begin(mpsc::Sender<TurnEvent>),
     Audio(Box<Frame>),
     Finish,
-}
-
-/// What an utterance's task is told.
-enum TurnEvent {
-    /// Text that is not taken back, and how much of the turn's audio it answers.
-    Certain {
-        text: String,
-        language: Option<Language>,
-        heard: Duration,
-    },
-    /// What is taken to follow that, made of so much of the turn's audio.
-    Interim {
-        text: String,
-        language: Option<Language>,
-        heard: Duration,
-    },
-    Finished,
-    Failed(Failure),
+    /// It failed an utterance.
+    HangUp,
 }
 
 impl Stream {
@@ -78,17 +62,22 @@ impl Stream {
         self.connected(languages).await.map(drop)
     }
 
-    /// Has the utterance recognised.
+    /// Has the utterance recognised. Where that fails, the connection ends with it.
     pub(super) async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
         let floor = self.floor.lock().await;
         let line = self.connected(utterance.languages).await?;
-        let (events_in, mut events) = mpsc::channel(MOST_EVENTS);
-        match converse(&line, floor, events_in, &mut events, utterance).await {
-            Err(Ended::Failed(failure)) if line.opened.elapsed() >= SERVED_AFTER => {
-                Err(Ended::Interrupted(failure))
-            }
-            outcome => outcome,
-        }
+        let outcome = converse(&line, floor, utterance).await;
+        let Err(Ended::Failed(failure)) = outcome else { return outcome };
+        self.give_up(&line).await;
+        // Who says nothing in time has not broken a line.
+        let broke = failure.kind != FailureKind::Slow && line.opened.elapsed() >= SERVED_AFTER;
+        Err(if broke { Ended::Interrupted(failure) } else { Ended::Failed(failure) })
+    }
+
+    async fn give_up(&self, line: &Line) {
+        // Full: it does not send any more, and ends by itself.
+        let _full_or_gone = line.commands.try_send(Command::HangUp);
+        self.line.lock().await.take_if(|kept| kept.commands.same_channel(&line.commands));
     }
 
     async fn connected(&self, languages: [Language; 2]) -> Result<Line, Failure> {
@@ -98,7 +87,7 @@ impl Stream {
         }
         let (socket, provider) = open(&self.transport, &self.service, languages).await?;
         let (commands_in, commands) = mpsc::channel(MOST_COMMANDS);
-        tokio::spawn(Connection { socket, provider, turns: VecDeque::new() }.serve(commands));
+        tokio::spawn(Connection { socket, provider, turns: Turns::default() }.serve(commands));
         let open = Line { commands: commands_in, opened: Instant::now() };
         *line = Some(open.clone());
         Ok(open)
@@ -120,69 +109,69 @@ pub(super) async fn open(
     }
 }
 
-/// Sends what is said in the utterance, and takes in what is heard of it.
-async fn converse(
-    line: &Line,
-    floor: MutexGuard<'_, ()>,
-    events_in: mpsc::Sender<TurnEvent>,
-    events: &mut mpsc::Receiver<TurnEvent>,
-    utterance: &mut Utterance,
-) -> Result<(), Ended> {
+/// Sends what is said in the utterance, and takes in what is heard of it, also while the line takes nothing.
+async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Utterance) -> Result<(), Ended> {
     let (mut floor, before) = (Some(floor), utterance.answered);
-    tell(line, events, Command::Begin(events_in)).await?;
-    for frame in &utterance.kept {
-        tell(line, events, Command::Audio(Box::new(*frame))).await?;
-    }
-    if utterance.finished {
-        tell(line, events, Command::Finish).await?;
-        drop(floor.take());
-    }
+    let (events_in, mut events) = mpsc::channel(MOST_EVENTS);
+    let mut unsent = all_so_far(utterance, events_in);
+    let mut spoken = false;
     loop {
-        let patience = if utterance.finished { ANSWER_DEADLINE } else { SPEECH_DEADLINE };
+        let patience = match (utterance.finished, spoken) {
+            (false, _) => SPEECH_DEADLINE,
+            (true, false) => ANSWER_DEADLINE,
+            (true, true) => SILENCE_DEADLINE,
+        };
         tokio::select! {
-            input = utterance.input.recv(), if !utterance.finished => match input {
-                Some(AsrInput::Audio(frame)) => {
-                    utterance.keep(&frame);
-                    tell(line, events, Command::Audio(frame)).await?;
-                }
-                Some(AsrInput::Finish) => {
-                    utterance.finished = true;
-                    tell(line, events, Command::Finish).await?;
-                    drop(floor.take());
-                }
-                None => {
-                    // What follows must not be heard as part of it.
-                    tell(line, events, Command::Finish).await?;
-                    return Err(Ended::Unwanted);
-                }
+            place = line.commands.reserve(), if !unsent.is_empty() => match (place, unsent.pop_front()) {
+                (Ok(place), Some(command)) => place.send(command),
+                // The events tell why.
+                _ => unsent.clear(),
             },
+            input = utterance.input.recv(), if unsent.is_empty() && !utterance.finished => {
+                unsent.extend(Some(command_of(input, utterance)?));
+            }
             event = timeout(patience, events.recv()) => match event {
                 Ok(Some(TurnEvent::Certain { text, language, heard })) => {
                     utterance.certain(&text, language, before + heard).await;
                 }
                 Ok(Some(TurnEvent::Interim { text, language, heard })) => {
+                    spoken = false;
                     utterance.tell_interim(text, language, before + heard).await;
                 }
+                Ok(Some(TurnEvent::Spoken)) => spoken = true,
                 Ok(Some(TurnEvent::Finished)) => return Ok(()),
                 Ok(Some(TurnEvent::Failed(failure))) => return Err(failure.into()),
                 Ok(None) => return Err(hung_up().into()),
+                Err(_) if utterance.finished && spoken => return Ok(()),
                 Err(_) => return Err(Failure::new(FailureKind::Slow, "no text in time").into()),
             },
+        }
+        if utterance.finished && unsent.is_empty() {
+            drop(floor.take());
         }
     }
 }
 
-/// The connection's task tells why it ended before it stops listening.
-async fn tell(line: &Line, events: &mut mpsc::Receiver<TurnEvent>, command: Command) -> Result<(), Ended> {
-    if line.commands.send(command).await.is_ok() {
-        return Ok(());
-    }
-    while let Some(event) = events.recv().await {
-        if let TurnEvent::Failed(failure) = event {
-            return Err(failure.into());
+/// What is to be sent of an utterance on a new line.
+fn all_so_far(utterance: &Utterance, events: mpsc::Sender<TurnEvent>) -> VecDeque<Command> {
+    let mut commands = VecDeque::from([Command::Begin(events)]);
+    commands.extend(utterance.kept.iter().map(|frame| Command::Audio(Box::new(*frame))));
+    commands.extend(utterance.finished.then_some(Command::Finish));
+    commands
+}
+
+fn command_of(input: Option<AsrInput>, utterance: &mut Utterance) -> Result<Command, Ended> {
+    match input {
+        Some(AsrInput::Audio(frame)) => {
+            utterance.keep(&frame);
+            Ok(Command::Audio(frame))
         }
+        Some(AsrInput::Finish) => {
+            utterance.finished = true;
+            Ok(Command::Finish)
+        }
+        None => Err(Ended::Unwanted),
     }
-    Err(hung_up().into())
 }
 
 fn hung_up() -> Failure {
@@ -193,14 +182,7 @@ fn hung_up() -> Failure {
 struct Connection {
     socket: Socket,
     provider: Provider,
-    /// Utterances whose text is not complete, oldest first.
-    turns: VecDeque<Turn>,
-}
-
-struct Turn {
-    events: mpsc::Sender<TurnEvent>,
-    /// What had been sent when it began.
-    began: Duration,
+    turns: Turns,
 }
 
 impl Connection {
@@ -210,11 +192,15 @@ impl Connection {
         let failure = loop {
             let outcome = tokio::select! {
                 command = commands.recv() => match command {
+                    Some(Command::HangUp) | None => {
+                        drop(commands);
+                        self.turns.fail(&hung_up());
+                        return self.hang_up().await;
+                    }
                     Some(command) => {
                         idle.reset();
                         self.obey(command).await
                     }
-                    None => return self.hang_up().await,
                 },
                 received = self.socket.receive() => self.received(received),
                 _ = idle.tick() => self.keep_alive().await,
@@ -223,25 +209,31 @@ impl Connection {
                 break failure;
             }
         };
-        for turn in &self.turns {
-            // An utterance that is no longer wanted does not listen.
-            let _unwanted = turn.events.try_send(TurnEvent::Failed(failure.clone()));
-        }
+        self.turns.fail(&failure);
     }
 
     async fn obey(&mut self, command: Command) -> Result<(), Failure> {
         match command {
             Command::Begin(events) => {
-                self.turns.push_back(Turn { events, began: self.provider.sent() });
+                if self.turns.is_going_on() {
+                    // Nobody wants it any more; what follows must not be heard as part of it.
+                    self.finish().await?;
+                }
+                self.turns.begin(events, self.provider.sent());
                 Ok(())
             }
             Command::Audio(frame) => self.socket.send(self.provider.audio(&frame)).await,
-            Command::Finish => {
-                if let Some(message) = self.provider.finish() {
-                    return self.socket.send(message).await;
-                }
-                // All of it is answered already.
-                (0..self.turns.len()).for_each(|_| self.heard(Heard::Finished));
+            Command::Finish => self.finish().await,
+            Command::HangUp => Ok(()),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), Failure> {
+        self.turns.end(self.provider.sent());
+        match self.provider.finish() {
+            Some(message) => self.socket.send(message).await,
+            None => {
+                self.turns.complete();
                 Ok(())
             }
         }
@@ -252,36 +244,11 @@ impl Connection {
             Received::Closed(code, reason) => Err(self.provider.closed(code, &reason)),
             Received::Message(message) => {
                 match self.provider.receive(&message) {
-                    Ok(heard) => heard.into_iter().for_each(|heard| self.heard(heard)),
+                    Ok(heard) => heard.into_iter().for_each(|heard| self.turns.take(heard)),
                     Err(failure) => log::info!("a message of the recogniser is passed over: {failure}"),
                 }
                 Ok(())
             }
-        }
-    }
-
-    fn heard(&mut self, heard: Heard) {
-        let Some(turn) = self.turns.front() else { return };
-        let event = match heard {
-            Heard::Segment { text, language, until, .. } => TurnEvent::Certain {
-                text,
-                language: language.and_then(|code| code.parse().ok()),
-                heard: until.saturating_sub(turn.began),
-            },
-            Heard::Interim { text, language, until } => TurnEvent::Interim {
-                text,
-                language: language.and_then(|code| code.parse().ok()),
-                heard: until.saturating_sub(turn.began),
-            },
-            Heard::Finished => TurnEvent::Finished,
-            Heard::Warning(warning) => return log::info!("the recogniser warns: {warning}"),
-            Heard::TurnEnded => return,
-        };
-        let finished = matches!(event, TurnEvent::Finished);
-        // Full: its task does not listen, and its deadline ends it.
-        let _unwanted = turn.events.try_send(event);
-        if finished {
-            self.turns.pop_front();
         }
     }
 
