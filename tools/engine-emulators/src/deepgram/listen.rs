@@ -71,11 +71,10 @@ pub(super) async fn upgrade(
 }
 
 async fn serve(socket: WebSocket, world: Arc<World>, wishes: Wishes, fault: Option<Fault>) {
-    let answers_finalize = fault != Some(Fault::Unanswered);
-    let mut line = Line::open(socket, &world, fault);
+    let mut line = Line::open(socket, &world, fault.clone());
     let mouth = line.mouth();
     let mut session = Session::new(world, &wishes, line.mouth());
-    session.answers_finalize = answers_finalize;
+    session.fault = fault;
     let broken = loop {
         match line.next(session.intake.idle).await {
             Event::Gone => break None,
@@ -110,7 +109,7 @@ struct Session {
     last_voice: Option<u64>,
     /// What the last interim was made of: words, or seconds.
     guessed: u64,
-    answers_finalize: bool,
+    fault: Option<Fault>,
     closing: bool,
 }
 
@@ -133,7 +132,7 @@ impl Session {
             utterance_end: wishes.number("utterance_end_ms").filter(|_| interims).map(samples),
             last_voice: None,
             guessed: 0,
-            answers_finalize: true,
+            fault: None,
             closing: false,
         }
     }
@@ -158,8 +157,8 @@ impl Session {
         let message: Value = serde_json::from_str(text).unwrap_or_default();
         match message["type"].as_str() {
             Some("KeepAlive") => self.intake.keep_alive(),
-            Some("Finalize") if self.answers_finalize => self.settle(true, true),
-            Some("Finalize") => {}
+            Some("Finalize") if self.fault == Some(Fault::Unanswered) => {}
+            Some("Finalize") => self.settle(true, true),
             Some("CloseStream") => self.close(),
             _ => {
                 self.intake.world.tally.violation("a text message that Deepgram does not know");

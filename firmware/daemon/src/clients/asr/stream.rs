@@ -230,13 +230,11 @@ impl Connection {
 
     async fn finish(&mut self) -> Result<(), Failure> {
         self.turns.end(self.provider.sent());
-        match self.provider.finish() {
-            Some(message) => self.socket.send(message).await,
-            None => {
-                self.turns.complete();
-                Ok(())
-            }
+        if let Some(message) = self.provider.finish() {
+            return self.socket.send(message).await;
         }
+        self.turns.complete();
+        Ok(())
     }
 
     fn received(&mut self, received: Result<Received, Failure>) -> Result<(), Failure> {
