@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) heard: Vec<Line>,
     /// How long the clouds take.
     pub(crate) delays: Delays,
+    /// What a character of their speech lasts.
+    pub(crate) pace: Duration,
     /// Who speaks before the others: a name of the configuration's, and a comma.
     pub(crate) speaker: String,
     /// What the configuration has besides.
@@ -61,6 +63,7 @@ impl Default for Plan {
             elsewhere,
             heard: WORDS.map(Line::from).to_vec(),
             delays: Delays::NONE,
+            pace: Duration::from_millis(12),
             speaker: String::new(),
             tables: String::new(),
             speaks: AURA,
@@ -84,12 +87,12 @@ pub(crate) fn voices(name: &str, heard: &[Line]) -> Voices {
     let translations: Vec<(String, String)> =
         WORDS.iter().map(|words| (words.to_string(), format!("{name} {words}"))).collect();
     let pairs = translations.iter().map(|(a, b)| (a.as_str(), b.as_str()));
-    Voices::timed(heard.iter().cloned(), pairs.chain([("", "so")])).paced(Duration::from_millis(12))
+    Voices::timed(heard.iter().cloned(), pairs.chain([("", "so")]))
 }
 
 impl Cloud {
     pub(crate) async fn start(name: &str, plan: &Plan) -> Self {
-        let world = || Arc::new(World::new(KEY, voices(name, &plan.heard), plan.delays, 1));
+        let world = || Arc::new(World::new(KEY, voices(name, &plan.heard).paced(plan.pace), plan.delays, 1));
         let deepgram = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
         let deepl = deepl::start(world(), 0).await.expect("DeepL's emulator starts");
         let aura = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");

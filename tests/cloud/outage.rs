@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dragoman_tests::interpreted::Call;
 use engine_emulators::{Emulator, Fault};
 
-use crate::clouds::{Clouds, converse};
+use crate::clouds::{Clouds, Plan, converse};
 
 /// From now on it refuses whatever it is asked.
 fn breaks(emulator: &Emulator) {
@@ -27,9 +27,14 @@ fn notices(call: &mut Call, kind: &str, count: usize, limit: Duration) -> Durati
     call.loud.map_or(Duration::ZERO, |loud| loud.saturating_duration_since(began))
 }
 
+/// Words last longer than any tone.
+fn slow_spoken() -> Clouds {
+    Clouds::planned(Plan { pace: Duration::from_millis(50), ..Plan::default() })
+}
+
 #[test]
 fn a_caller_is_told_that_there_is_no_translation_and_when_there_is_again() {
-    let clouds = Clouds::start();
+    let clouds = slow_spoken();
     let mut call = clouds.call();
     converse(&mut call);
     [&clouds.first.deepl, &clouds.spare.deepl].into_iter().for_each(breaks);
@@ -51,7 +56,7 @@ fn a_caller_is_told_that_there_is_no_translation_and_when_there_is_again() {
 
 #[test]
 fn the_notice_needs_nobody_who_speaks() {
-    let clouds = Clouds::start();
+    let clouds = slow_spoken();
     let mut call = clouds.call();
     converse(&mut call);
     [&clouds.first.aura, &clouds.spare.aura].into_iter().for_each(Emulator::end);
