@@ -111,7 +111,7 @@ fn with_one_guess(text: &str, then: Vec<Speech>, dies: bool) -> Simulation {
         Event::SpeechStarted { utterance } => Some(*utterance),
         _ => None,
     });
-    let utterance = utterances.last().expect("somebody speaks");
+    let utterance = utterances.max().expect("somebody speaks");
     let heard = Duration::from_millis(1_800);
     simulation.tell(Input::Interim { utterance, text, heard, language: "en".parse().ok() });
     if dies {
