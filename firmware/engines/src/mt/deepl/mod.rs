@@ -17,7 +17,7 @@ pub const FREE_HOST: &str = "https://api-free.deepl.com";
 pub const REQUEST_AT_MOST: usize = 128 << 10;
 /// Most texts of a request.
 pub const TEXTS_AT_MOST: usize = 50;
-/// Longest body of an answer, bytes: far more than any translation of [`REQUEST_AT_MOST`].
+/// Longest body of an answer, bytes: a hundred times what a clause takes.
 pub const ANSWER_AT_MOST: usize = 128 << 10;
 
 const USER_AGENT: &str = concat!("dragoman/", env!("CARGO_PKG_VERSION"));
