@@ -87,13 +87,11 @@ impl Relay {
         lock(&self.log).resets
     }
 
-    /// From the end of each broken connection that carried audio to the beginning of the next one.
-    pub(crate) fn reconnects(&self) -> Vec<Duration> {
+    /// When connections that carried audio began, and when they broke.
+    pub(crate) fn begun_and_broken(&self) -> (Vec<Instant>, Vec<Instant>) {
         let log = lock(&self.log);
-        let after =
-            |broke: Instant| log.connections.iter().map(|c| c.accepted).filter(|at| *at > broke).min();
-        let broken = log.connections.iter().filter_map(|connection| connection.broke);
-        broken.filter_map(|broke| Some(after(broke)?.duration_since(broke))).collect()
+        let begun = log.connections.iter().map(|connection| connection.accepted).collect();
+        (begun, log.connections.iter().filter_map(|connection| connection.broke).collect())
     }
 }
 
@@ -103,7 +101,9 @@ struct Pass {
     server: TcpStream,
     weather: watch::Receiver<Weather>,
     log: Arc<Mutex<Log>>,
-    connection: Connection,
+    accepted: Instant,
+    /// In the log.
+    place: Option<usize>,
     sent: usize,
 }
 
@@ -117,14 +117,27 @@ impl Pass {
         for stream in [&client, &server] {
             stream.set_nodelay(true).expect("a socket");
         }
-        let connection = Connection { accepted: Instant::now(), broke: None };
-        Self { client, server, weather, log, connection, sent: 0 }
+        Self { client, server, weather, log, accepted: Instant::now(), place: None, sent: 0 }
     }
 
     async fn run(mut self) {
         self.pass_on().await;
-        if self.sent > UPGRADE_BYTES {
-            lock(&self.log).connections.push(self.connection);
+    }
+
+    /// One that carries audio is remembered from then on.
+    fn count(&mut self, read: usize) {
+        let carried = self.sent > UPGRADE_BYTES;
+        self.sent += read;
+        if !carried && self.sent > UPGRADE_BYTES {
+            let mut log = lock(&self.log);
+            log.connections.push(Connection { accepted: self.accepted, broke: None });
+            self.place = Some(log.connections.len() - 1);
+        }
+    }
+
+    fn broke(&self) {
+        if let Some(place) = self.place {
+            lock(&self.log).connections[place].broke = Some(Instant::now());
         }
     }
 
@@ -134,7 +147,7 @@ impl Pass {
             tokio::select! {
                 read = self.client.read(&mut up) => {
                     let Ok(read @ 1..) = read else { return };
-                    self.sent += read;
+                    self.count(read);
                     // While nobody speaks nobody needs another line at once.
                     if read >= AUDIO_BYTES && self.is_cut() {
                         return self.reset().await;
@@ -146,7 +159,7 @@ impl Pass {
                 read = self.server.read(&mut down) => {
                     let Ok(read @ 1..) = read else { return };
                     if down[0] == GOODBYE {
-                        self.connection.broke = Some(Instant::now());
+                        self.broke();
                     }
                     if self.arrives().await && self.client.write_all(&down[..read]).await.is_err() {
                         return;
@@ -164,7 +177,7 @@ impl Pass {
 
     fn is_cut(&self) -> bool {
         let mut log = lock(&self.log);
-        let age = self.connection.accepted.elapsed();
+        let age = self.accepted.elapsed();
         let due = self.sent > UPGRADE_BYTES && log.cuts.front().is_some_and(|due| age >= *due);
         if due {
             log.cuts.pop_front();
@@ -178,7 +191,7 @@ impl Pass {
         let _gone = self.client.write_all(HALF_A_FRAME).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
         self.client.set_zero_linger().expect("a socket");
-        self.connection.broke = Some(Instant::now());
+        self.broke();
     }
 }
 
