@@ -8,6 +8,7 @@ use audio_path::{FRAME_MS, SegmentId, Timestamp};
 use crate::align::same_words;
 use crate::segment::{MT_DEADLINE, Segment, Stage, Stamps};
 use crate::speaking::translation;
+use crate::transcript::SENTENCE_WORDS;
 use crate::turns::Utterance;
 use crate::{Action, Interpreter, Language, UtteranceId};
 
@@ -18,8 +19,6 @@ const CLAUSE_LIKELY_AFTER: Duration = Duration::from_millis(200);
 /// Pause that ends a sentence for certain; shorter ones are for breath. What does not end as a sentence does waits
 /// for the end of speech.
 const SENTENCE_PAUSE: Duration = Duration::from_millis(240);
-/// Words that a sentence needs for that: "Well." goes on.
-const SENTENCE_WORDS: usize = 3;
 /// The end of an utterance's voice that a text may leave out: the detector is late by as much, and no word is shorter.
 const UNHEARD_AT_MOST: Duration = Duration::from_millis(200);
 /// Clauses that are guessed in one utterance: each costs a translation and its speech.

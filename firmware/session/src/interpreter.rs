@@ -174,7 +174,7 @@ impl Interpreter {
     }
 
     /// How far the translation is behind what was said: the age of the oldest clause that is not heard yet.
-    pub fn behind(&self, now: Timestamp) -> Duration {
+    pub(crate) fn behind(&self, now: Timestamp) -> Duration {
         self.turns.oldest_unheard().map_or(Duration::ZERO, |committed| now.since(committed))
     }
 

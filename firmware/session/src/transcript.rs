@@ -1,7 +1,7 @@
 use crate::align::{rest_after, same_words};
 
 /// Words that a clause needs before a full stop, a question mark or an exclamation mark commits it: "Mr. Smith".
-const SENTENCE_WORDS: usize = 3;
+pub(crate) const SENTENCE_WORDS: usize = 3;
 /// Words that a clause needs before a comma or a colon commits it: translators do badly on snippets.
 const CLAUSE_WORDS: usize = 6;
 /// Words after which a clause is committed without any punctuation, so that a monologue does not wait for its end.

@@ -167,7 +167,7 @@ impl World {
             return;
         };
         let draw = self.draw();
-        let failed = Failed { failure, deadline: self.now + secs(2), spare: true, draw };
+        let failed = Failed { failure, deadline: self.now + secs(2), spare: true, restartable: true, draw };
         for step in self.recovery.failed(self.now, &mut self.engines[CLOUD], failed) {
             match step {
                 Step::Retry { at } => self.retry_at = Some(at),

@@ -114,7 +114,13 @@ impl<P> Line<P> {
             self.fail_over(place, index);
             return Next::GiveUp;
         }
-        let failed = Failed { failure: meaning, deadline, spare: index < last, draw: fastrand::u32(..) };
+        let failed = Failed {
+            failure: meaning,
+            deadline,
+            spare: index < last,
+            restartable: false,
+            draw: fastrand::u32(..),
+        };
         let steps =
             place.recoveries[index].failed(now(), &mut lock(&self.stage.engines[index].state), failed);
         self.count(place, index);
@@ -122,8 +128,7 @@ impl<P> Line<P> {
             match step {
                 Step::Retry { at } => return Next::Again { at },
                 Step::FailOver => return Next::Other(self.fail_over(place, index)),
-                // The failed attempt ended its connection: the next one makes all anew. There is nothing else that could be
-                // restarted alone.
+                // The failed attempt ended its connection: the next one makes all anew. Nothing could be restarted alone.
                 Step::Renew { .. } | Step::Restart => {}
             }
         }

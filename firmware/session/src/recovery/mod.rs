@@ -35,7 +35,7 @@
 //! let permit = cloud.ask(now).expect("nothing is held against it");
 //! let failure = Failure::Fatal;
 //! cloud.answered(now, permit, Err(failure));
-//! let failed = Failed { failure, deadline: now + Duration::from_secs(2), spare: true, draw: 0 };
+//! let failed = Failed { failure, deadline: now + Duration::from_secs(2), spare: true, restartable: true, draw: 0 };
 //! assert_eq!(recovery.failed(now, &mut cloud, failed), [Step::FailOver]);
 //! assert_eq!(chain.fail_over(now, 0, &[cloud.standing(), device.standing()]), Serving::Engine(1));
 //! assert!(cloud.ask(now).is_none());

@@ -53,6 +53,8 @@ pub struct Failed {
     pub deadline: Timestamp,
     /// Whether another engine of the chain could serve.
     pub spare: bool,
+    /// Whether whoever carries the steps out can restart the subsystem.
+    pub restartable: bool,
     /// Drawn uniformly from all its values.
     pub draw: u32,
 }

@@ -97,14 +97,14 @@ impl Incident {
         if failed.spare {
             steps.push(Step::FailOver);
         }
-        steps.extend(self.mend(now, engine, failed.failure));
+        steps.extend(self.mend(now, engine, failed));
         steps
     }
 
     /// When the request is made again, if it can be in time and the engine may be asked then.
     fn retry(&mut self, now: Timestamp, engine: &mut Engine, failed: Failed) -> Option<Timestamp> {
         let Mending::Soft(backoff) = &mut self.mending else { return None };
-        let Failed { failure, mut deadline, spare, draw } = failed;
+        let Failed { failure, mut deadline, spare, draw, .. } = failed;
         if spare {
             if failure == Failure::Silent {
                 return None;
@@ -116,13 +116,13 @@ impl Incident {
     }
 
     /// The next tier for the engine itself.
-    fn mend(&mut self, now: Timestamp, engine: &mut Engine, failure: Failure) -> Option<Step> {
-        let curable = matches!(failure, Failure::Passing | Failure::Silent);
+    fn mend(&mut self, now: Timestamp, engine: &mut Engine, failed: Failed) -> Option<Step> {
+        let curable = matches!(failed.failure, Failure::Passing | Failure::Silent);
         let next = match self.mending {
             Mending::Soft(_) if curable => {
                 Some((Mending::Hard, Tier::Hard, Step::Renew { until: now + RENEWAL }))
             }
-            Mending::Hard if curable && engine.may_restart(now) => {
+            Mending::Hard if curable && failed.restartable && engine.may_restart(now) => {
                 Some((Mending::Reset, Tier::Reset, Step::Restart))
             }
             Mending::Soft(_) | Mending::Hard | Mending::Reset | Mending::Done => None,
@@ -158,7 +158,13 @@ mod tests {
         fn fails(&mut self, ms: u64, failure: Failure) -> Vec<Step> {
             let permit = self.engine.insist(at(ms));
             self.engine.answered(at(ms), permit, Err(failure));
-            let failed = Failed { failure, deadline: at(ms + 2_000), spare: self.spare, draw: u32::MAX };
+            let failed = Failed {
+                failure,
+                deadline: at(ms + 2_000),
+                spare: self.spare,
+                restartable: true,
+                draw: u32::MAX,
+            };
             self.recovery.failed(at(ms), &mut self.engine, failed)
         }
 
@@ -186,6 +192,23 @@ mod tests {
         let pairs = Tier::ALL.map(|tier| (counts.get(tier, true), counts.get(tier, false)));
         assert_eq!(pairs, [(0, 2), (0, 1), (1, 0), (1, 0)]);
         assert!(!leg.recovery.is_mending());
+    }
+
+    #[test]
+    fn what_cannot_be_restarted_is_not_counted_as_restarted() {
+        let (mut engine, mut recovery) = (Engine::new(), Recovery::new());
+        let mut steps = Vec::new();
+        for ms in [1_000, 7_000, 13_000] {
+            let failure = Failure::Silent;
+            let permit = engine.insist(at(ms));
+            engine.answered(at(ms), permit, Err(failure));
+            let failed = Failed { failure, deadline: at(ms), spare: true, restartable: false, draw: 0 };
+            steps.extend(recovery.failed(at(ms), &mut engine, failed));
+        }
+        recovery.recovered();
+        assert!(!steps.contains(&Step::Restart));
+        let counts = recovery.take_counts();
+        assert_eq!([true, false].map(|success| counts.get(Tier::Reset, success)), [0, 0]);
     }
 
     #[test]
@@ -222,7 +245,13 @@ mod tests {
         let mut steps = Vec::new();
         for ms in [1_000, 2_000, 3_000] {
             steps.extend(leg.fails(ms, Failure::Silent));
-            let failed = Failed { failure: Failure::Silent, deadline: at(ms), spare: true, draw: 0 };
+            let failed = Failed {
+                failure: Failure::Silent,
+                deadline: at(ms),
+                spare: true,
+                restartable: true,
+                draw: 0,
+            };
             steps.extend(other.failed(at(ms), &mut leg.engine, failed));
         }
         assert_eq!(steps.iter().filter(|step| **step == Step::Restart).count(), 1);
@@ -240,7 +269,7 @@ mod tests {
                 let permit = engine.insist(now);
                 engine.answered(now, permit, Err(Failure::Passing));
                 let deadline = now + Duration::from_secs(30);
-                let failed = Failed { failure: Failure::Passing, deadline, spare: true, draw };
+                let failed = Failed { failure: Failure::Passing, deadline, spare: true, restartable: true, draw };
                 match recovery.failed(now, &mut engine, failed)[..] {
                     [Step::Retry { at }] => now = at + Duration::from_millis(takes),
                     [Step::FailOver, ..] => break,

@@ -3,15 +3,14 @@ use std::time::Duration;
 use engines::tts::deepgram_aura::{Options, RATE, Stream};
 use engines::wyoming::AudioFormat;
 use engines::{Failure, FailureKind};
-use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use session::{Language, Seat};
 
-use super::socket::{open, speak_through};
+use super::socket::{Lines, Speaker, open, speak_through};
 use super::{Output, SpeakJob};
 use crate::clients::Transport;
 use crate::clients::resample::Converter;
-use crate::clients::websocket::{Received, Socket};
+use crate::clients::websocket::Socket;
 use crate::config::Service;
 use crate::hub::now;
 
@@ -29,47 +28,34 @@ fn usual_voice(language: Language) -> Option<&'static str> {
     })
 }
 
-type Speaker = (Language, Seat);
-
 /// A leg's connections to the vendor, one a voice.
 pub(super) struct Aura {
     transport: Transport,
     service: Service,
-    lines: Vec<Line>,
-}
-
-struct Line {
-    speaker: Speaker,
-    open: Option<(Stream, Socket)>,
-    /// Whether it may be opened before it is needed: once after each text, lest a dead vendor be stormed.
-    may_reopen: bool,
+    lines: Lines<Stream>,
 }
 
 impl Aura {
     pub(super) fn new(transport: Transport, service: Service) -> Self {
-        Self { transport, service, lines: Vec::new() }
+        Self { transport, service, lines: Lines::default() }
     }
 
     /// Looks after the lines, and opens one anew that was given up or lost.
     pub(super) async fn stay(&mut self) {
-        self.lines.iter_mut().for_each(Line::look_after);
-        // Others wait for the next time, and no text for all of them.
-        let Some(place) = self.lines.iter().position(|line| line.open.is_none() && line.may_reopen) else {
-            return;
-        };
-        self.lines[place].may_reopen = false;
-        // The next text tells what is wrong.
-        self.lines[place].open = self.open(self.lines[place].speaker).await.ok();
+        self.lines.look_after(Stream::receive, Stream::closed);
+        if let Some(speaker) = self.lines.due() {
+            // The next text tells what is wrong.
+            self.lines.of(speaker).open = self.open(speaker).await.ok();
+        }
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
-        let place = self.place((job.language, job.seat));
-        self.lines[place].look_after();
-        let (mut stream, mut socket) = match self.lines[place].open.take() {
+        let speaker = (job.language, job.seat);
+        let (mut stream, mut socket) = match self.lines.take(speaker, Stream::receive, Stream::closed) {
             Some(open) => open,
-            None => output.next(self.open(self.lines[place].speaker)).await?,
+            None => output.next(self.open(speaker)).await?,
         };
-        let line = &mut self.lines[place];
+        let line = self.lines.of(speaker);
         let clause = stream.speak(&job.text);
         let flush = stream.flush(clock()).map_err(|wait| {
             let limited = Failure::new(FailureKind::RateLimited, "the voice may not be asked so often");
@@ -90,14 +76,6 @@ impl Aura {
         Ok(())
     }
 
-    /// Where this speaker's line is.
-    fn place(&mut self, speaker: Speaker) -> usize {
-        self.lines.iter().position(|line| line.speaker == speaker).unwrap_or_else(|| {
-            self.lines.push(Line { speaker, open: None, may_reopen: false });
-            self.lines.len() - 1
-        })
-    }
-
     async fn open(&self, (language, seat): Speaker) -> Result<(Stream, Socket), Failure> {
         let voice = self.service.voice(language, seat).or(usual_voice(language)).ok_or_else(|| {
             let detail = format!("no voice speaks {language}; name one in its voices");
@@ -107,26 +85,6 @@ impl Aura {
         let key = self.service.key.as_ref().map_or("", |key| key.expose_secret());
         let handshake = stream.handshake(&self.service.url, key);
         Ok((stream, open(&self.transport, &handshake, Stream::refused).await?))
-    }
-}
-
-impl Line {
-    /// Answers the vendor's pings and asks for signs of life, without waiting; lets go of a line that is lost.
-    fn look_after(&mut self) {
-        let Some((stream, socket)) = &mut self.open else { return };
-        while let Some(received) = socket.receive().now_or_never() {
-            let lost = match received {
-                // It may tell of a text that is spoken.
-                Ok(Received::Message(message)) => stream.receive(&message).err(),
-                Ok(Received::Closed(code, reason)) => Some(Stream::closed(code, &reason)),
-                Err(failure) => Some(failure),
-            };
-            if let Some(failure) = lost {
-                log::debug!("a voice's idle line is lost: {failure}");
-                self.open = None;
-                return;
-            }
-        }
     }
 }
 

@@ -3,11 +3,99 @@
 use engines::Failure;
 use engines::tts::Spoken;
 use engines::websocket::{Handshake, Message};
+use futures_util::FutureExt;
+use session::{Language, Seat};
 
 use super::Output;
 use crate::clients::Transport;
 use crate::clients::resample::Converter;
 use crate::clients::websocket::{NotOpened, Received, Socket};
+
+/// Who is heard: each has a voice.
+pub(super) type Speaker = (Language, Seat);
+
+/// One speaker's connection to the vendor, with what is known of it.
+pub(super) struct Line<S> {
+    speaker: Speaker,
+    pub(super) open: Option<(S, Socket)>,
+    /// Whether it may be opened before it is needed: once after each text, lest a dead vendor be stormed.
+    pub(super) may_reopen: bool,
+}
+
+/// A leg's connections to the vendor, one a speaker.
+pub(super) struct Lines<S>(Vec<Line<S>>);
+
+impl<S> Default for Lines<S> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<S> Lines<S> {
+    /// This speaker's.
+    pub(super) fn of(&mut self, speaker: Speaker) -> &mut Line<S> {
+        let place = self.0.iter().position(|line| line.speaker == speaker).unwrap_or_else(|| {
+            self.0.push(Line { speaker, open: None, may_reopen: false });
+            self.0.len() - 1
+        });
+        &mut self.0[place]
+    }
+
+    /// This speaker's connection, if it is open and was not lost meanwhile.
+    pub(super) fn take(
+        &mut self,
+        speaker: Speaker,
+        read: impl Fn(&mut S, &Message) -> Result<Vec<Spoken>, Failure>,
+        closed: impl Fn(u16, &str) -> Failure,
+    ) -> Option<(S, Socket)> {
+        let line = self.of(speaker);
+        line.look_after(&read, &closed);
+        line.open.take()
+    }
+
+    /// Answers the vendor's pings and asks for signs of life, without waiting; lets go of lines that are lost.
+    pub(super) fn look_after(
+        &mut self,
+        read: impl Fn(&mut S, &Message) -> Result<Vec<Spoken>, Failure>,
+        closed: impl Fn(u16, &str) -> Failure,
+    ) {
+        self.0.iter_mut().for_each(|line| line.look_after(&read, &closed));
+    }
+
+    /// Whose line is to be opened before it is needed, once. Others wait for the next time, and no text for all of them.
+    pub(super) fn due(&mut self) -> Option<Speaker> {
+        let line = self.0.iter_mut().find(|line| line.open.is_none() && line.may_reopen)?;
+        line.may_reopen = false;
+        Some(line.speaker)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Line<S>> {
+        self.0.iter_mut()
+    }
+}
+
+impl<S> Line<S> {
+    fn look_after(
+        &mut self,
+        read: impl Fn(&mut S, &Message) -> Result<Vec<Spoken>, Failure>,
+        closed: impl Fn(u16, &str) -> Failure,
+    ) {
+        let Some((stream, socket)) = &mut self.open else { return };
+        while let Some(received) = socket.receive().now_or_never() {
+            let lost = match received {
+                // It may tell of a text that is spoken.
+                Ok(Received::Message(message)) => read(stream, &message).err(),
+                Ok(Received::Closed(code, reason)) => Some(closed(code, &reason)),
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = lost {
+                log::debug!("a voice's idle line is lost: {failure}");
+                self.open = None;
+                return;
+            }
+        }
+    }
+}
 
 /// Opens a line; `refused` tells what a status means.
 pub(super) async fn open(
