@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::OwnVoices;
+use super::{Codec, OwnVoices};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +29,8 @@ pub(super) struct File {
     pub(super) media: MediaTable,
     #[serde(default)]
     pub(super) room: Vec<RoomTable>,
+    #[serde(default)]
+    pub(super) phone: Vec<PhoneTable>,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +137,16 @@ pub(super) struct RoomTable {
     pub(super) languages: Option<Spanned<Vec<String>>>,
     pub(super) manner: Option<MannerName>,
     pub(super) own_voices: Option<Spanned<OwnVoices>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PhoneTable {
+    pub(super) extension: Spanned<String>,
+    pub(super) name: Spanned<String>,
+    pub(super) language: Spanned<String>,
+    pub(super) voice: Option<Spanned<String>>,
+    pub(super) codecs: Option<Spanned<Vec<Codec>>>,
 }
 
 #[derive(Deserialize)]

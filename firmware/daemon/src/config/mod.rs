@@ -4,6 +4,7 @@ mod engines;
 mod file;
 mod glossary;
 mod health;
+mod phones;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,6 +21,7 @@ pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendo
 use file::{File, KindName, MannerName, RoomTable};
 pub use glossary::Terms;
 pub use health::Health;
+pub use phones::{Codec, Phone};
 
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
@@ -36,9 +38,16 @@ pub struct Config {
     pub media: MediaConfig,
     /// The rooms that can be dialled.
     pub rooms: Vec<Room>,
+    /// The phones that belong to the box.
+    pub phones: Vec<Phone>,
 }
 
 impl Config {
+    /// The phone that has this number.
+    pub fn phone(&self, extension: &str) -> Option<&Phone> {
+        self.phones.iter().find(|phone| phone.extension == extension)
+    }
+
     /// The languages that engines are tried in: those of the first room that has any.
     pub fn languages(&self) -> LanguagePair {
         let of_a_room = self.rooms.iter().find_map(|room| match room.kind {
@@ -147,10 +156,18 @@ fn parse(text: &str) -> Result<Config, Fault> {
     let file = tables(text)?;
     let engines = Engines::read(file.device, file.engines, file.engine, glossary::glossary(file.glossary)?)?;
     let media = MediaConfig { priority: priority(file.media.priority)?, cpu: file.media.cpu };
+    let rooms = rooms(file.room, &engines)?;
+    let phones = phones::phones(file.phone, &rooms)?;
+    if rooms.is_empty() && phones.is_empty() {
+        let advice =
+            "room: there is none, so no call could be served; add a [[room]] with extension and kind";
+        return Err((None, advice.into()));
+    }
     Ok(Config {
         pipes: file.pipes.directory,
         control: file.control.socket,
-        rooms: rooms(file.room, &engines)?,
+        rooms,
+        phones,
         engines,
         health: Health::read(file.health)?,
         media,
@@ -199,11 +216,6 @@ fn own_voices(
 }
 
 fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Room>, Fault> {
-    if tables.is_empty() {
-        let advice =
-            "room: there is none, so no call could be served; add a [[room]] with extension and kind";
-        return Err((None, advice.into()));
-    }
     let mut seen = HashSet::new();
     let mut rooms = Vec::new();
     for table in tables {
