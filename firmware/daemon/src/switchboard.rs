@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::hub::Hub;
-use crate::leg;
+use crate::leg::{self, Line};
 use crate::media::MediaEvents;
 use crate::watcher::{Sighting, Watcher, extension_of};
 
@@ -95,8 +95,8 @@ impl Switchboard {
             Err(reason) => return leg::refuse(&self.hub, id, &reason),
         };
         let down = Arc::new(Notify::new());
-        let task =
-            tokio::spawn(leg::supervise(Arc::clone(&self.hub), id.to_owned(), room, Arc::clone(&down)));
+        let line = Line::of_pipes(id);
+        let task = tokio::spawn(leg::supervise(Arc::clone(&self.hub), line, room, Arc::clone(&down)));
         self.legs.insert(id.to_owned(), Leg { down, task });
     }
 

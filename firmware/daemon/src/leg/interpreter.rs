@@ -9,14 +9,14 @@ use tokio::time::sleep;
 
 use super::own_voices::OwnVoices;
 use super::playback::{Next, Playback};
-use super::{Listed, keep_port, sounds};
+use super::{Line, Listed, sounds};
 use crate::clients::{
     Answer, AsrInput, Emotion, Exchanges, Outside, Recogniser, SpeakJob, Speaker, TranslateJob, Translator,
 };
 use crate::config::Room;
 use crate::hub::{Hub, Inbox, VoiceWish, now};
 use crate::media::{Full, LegEnds};
-use crate::ports::pipe::PipePort;
+use crate::ports::Port;
 use crate::report::{self, Report};
 use crate::tally::LegTally;
 
@@ -58,23 +58,23 @@ struct InterpreterLeg<'a> {
 /// Serves an interpreter room's leg until `down` is notified.
 pub(super) async fn serve(
     hub: &Arc<Hub>,
-    id: &str,
+    line: &Line,
     room: &Room,
     interpreter: Interpreter,
-    port: PipePort,
+    port: Port,
     down: &Notify,
 ) -> Result<(), Full> {
     let ends = hub.media.attach_room(port)?;
     let leg_id = ends.id;
     let (inbox, media_events) = Inbox::new();
-    let mut listed = Listed::enter(hub, leg_id, id, room, &ends.shared, &inbox);
+    let mut listed = Listed::enter(hub, leg_id, &line.id, room, &ends.shared, &inbox);
     let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
     let languages = *interpreter.languages();
     let mut leg = InterpreterLeg::new(hub, ends, interpreter, &answers_in);
     leg.own_voices = OwnVoices::new(hub, room, leg_id, languages, &answers_in);
     tokio::select! {
         () = down.notified() => {}
-        () = keep_port(hub, leg_id, id, &inbox) => {}
+        () = line.keep(hub, leg_id, &inbox) => {}
         () = leg.run(&inbox, media_events, answers) => {}
     }
     listed.session = report::listening(leg.room.frames(), leg.room.discards());

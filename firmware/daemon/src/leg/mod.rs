@@ -1,6 +1,7 @@
-//! One leg from the appearance of its pipes to their end.
+//! One leg from the appearance of its line to its end.
 
 mod interpreter;
+mod line;
 mod own_voices;
 mod playback;
 mod sounds;
@@ -18,12 +19,10 @@ use tokio::time::sleep;
 use crate::config::{Room, RoomKind};
 use crate::hub::{Hub, Inbox};
 use crate::media::{Echo, LegShared};
-use crate::ports::pipe::{PipeError, PipePort};
+use crate::ports::Port;
 use crate::report::Report;
-use crate::watcher::inspect;
 
-/// Between attempts to open a port whose other side is not there.
-const REOPEN_EVERY: Duration = Duration::from_millis(100);
+pub use line::Line;
 
 /// Before a leg whose task failed is served anew.
 const SERVE_ANEW_AFTER: Duration = Duration::from_secs(1);
@@ -57,10 +56,14 @@ impl Drop for Listed<'_> {
     }
 }
 
-/// Serves the pair of pipes `id` until `down` is notified; anew where a fault of ours ended it, since the call stands.
-pub async fn supervise(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
+/// Serves a line until `down` is notified or its other side has hung up; anew where a fault of ours ended it, since
+/// the call stands.
+pub async fn supervise(hub: Arc<Hub>, line: Line, room: Room, down: Arc<Notify>) {
+    let line = Arc::new(line);
     loop {
-        let task = tokio::spawn(serve(Arc::clone(&hub), id.clone(), room.clone(), Arc::clone(&down)));
+        let (line, down) = (Arc::clone(&line), Arc::clone(&down));
+        let id = line.id.clone();
+        let task = tokio::spawn(serve(Arc::clone(&hub), line, room.clone(), down));
         let Err(error) = task.await else { return };
         log::error!("{id}: its task failed and is started anew: {error}");
         hub.tell(&Report::error("leg", &format!("{id}: its task failed and is started anew")));
@@ -68,10 +71,10 @@ pub async fn supervise(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>)
     }
 }
 
-async fn serve(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
+async fn serve(hub: Arc<Hub>, line: Arc<Line>, room: Room, down: Arc<Notify>) {
     let port = tokio::select! {
         () = down.notified() => return,
-        port = first_open(&hub, &id) => port,
+        port = line.open(&hub) => port,
     };
     let Some(port) = port else { return };
     let outcome = match room.kind {
@@ -79,13 +82,13 @@ async fn serve(hub: Arc<Hub>, id: String, room: Room, down: Arc<Notify>) {
             let interpreter = Interpreter::new(pair, manner);
             let offers = room.own_voices.is_some();
             let interpreter = if offers { interpreter.offering_own_voices() } else { interpreter };
-            interpreter::serve(&hub, &id, &room, interpreter, port, &down).await
+            interpreter::serve(&hub, &line, &room, interpreter, port, &down).await
         }
-        RoomKind::Echo => serve_echo(&hub, &id, &room, Echo::AtTick, port, &down).await,
-        RoomKind::EchoDirect => serve_echo(&hub, &id, &room, Echo::Direct, port, &down).await,
+        RoomKind::Echo => serve_echo(&hub, &line, &room, Echo::AtTick, port, &down).await,
+        RoomKind::EchoDirect => serve_echo(&hub, &line, &room, Echo::Direct, port, &down).await,
     };
     if let Err(full) = outcome {
-        refuse(&hub, &id, &full.to_string());
+        refuse(&hub, &line.id, &full.to_string());
     }
 }
 
@@ -99,55 +102,20 @@ pub fn refuse(hub: &Hub, id: &str, reason: &str) {
 
 async fn serve_echo(
     hub: &Hub,
-    id: &str,
+    line: &Line,
     room: &Room,
     echo: Echo,
-    port: PipePort,
+    port: Port,
     down: &Notify,
 ) -> Result<(), crate::media::Full> {
     let (leg, shared) = hub.media.attach_echo(port, echo)?;
     let (inbox, _nothing_is_played) = Inbox::new();
-    let _listed = Listed::enter(hub, leg, id, room, &shared, &inbox);
+    let _listed = Listed::enter(hub, leg, &line.id, room, &shared, &inbox);
     tokio::select! {
         () = down.notified() => {}
-        () = keep_port(hub, leg, id, &inbox) => {}
+        () = line.keep(hub, leg, &inbox) => {}
     }
     Ok(())
-}
-
-/// Opens the port, waiting for its other half and for a reader; `None` where it can never be opened.
-async fn first_open(hub: &Hub, id: &str) -> Option<PipePort> {
-    loop {
-        let fault = match inspect(&hub.config.pipes, id) {
-            Ok(true) => match PipePort::open(&hub.config.pipes, id) {
-                Ok(port) => return Some(port),
-                Err(PipeError::ReaderMissing(_)) => None,
-                Err(error) => Some(error.to_string()),
-            },
-            Ok(false) => None,
-            Err(reason) => Some(reason),
-        };
-        if let Some(reason) = fault {
-            refuse(hub, id, &reason);
-            return None;
-        }
-        sleep(REOPEN_EVERY).await;
-    }
-}
-
-/// Opens the leg's port again each time a side of it goes away. Never ends: the pipes' removal ends the leg.
-async fn keep_port(hub: &Hub, leg: LegId, id: &str, inbox: &Inbox) {
-    loop {
-        inbox.port_down.notified().await;
-        log::info!("leg {}: a side of its pipes went away", leg.0);
-        loop {
-            sleep(REOPEN_EVERY).await;
-            match PipePort::open(&hub.config.pipes, id) {
-                Ok(port) => break hub.media.replace_port(leg, port),
-                Err(error) => log::debug!("leg {}: {error}", leg.0),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

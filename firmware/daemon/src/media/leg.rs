@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use audio_path::{
     ArrivalLimit, Captured, Consumer, DropReason, Epoch, Frame, LegCounters, LegId, MediaEvent,
-    MediaEventKind, Playable, Playout, Producer, Reframer, Timestamp,
+    MediaEventKind, Playable, Playout, Producer, Timestamp,
 };
 use rt_sys::fifo::Transfer;
 
-use crate::ports::pipe::{PipePort, READ_BYTES, Written};
+use crate::ports::{Arrived, Port, READ_BYTES, Written};
 
 /// What an echo leg may hold back: 120 ms.
 const ECHO_FRAMES: usize = 6;
@@ -60,10 +60,9 @@ impl Duty {
 /// A leg, owned by the media thread between its attachment and its retirement.
 pub(super) struct MediaLeg {
     pub(super) id: LegId,
-    pub(super) port: PipePort,
+    pub(super) port: Port,
     pub(super) shared: Arc<LegShared>,
     pub(super) duty: Duty,
-    reframer: Reframer,
     limit: ArrivalLimit,
     epoch: Epoch,
     number: u64,
@@ -80,26 +79,16 @@ pub(super) trait Outlet {
 }
 
 impl MediaLeg {
-    pub(super) fn new(id: LegId, port: PipePort, shared: Arc<LegShared>, duty: Duty) -> Self {
+    pub(super) fn new(id: LegId, port: Port, shared: Arc<LegShared>, duty: Duty) -> Self {
         shared.counters.count_dropped(DropReason::Stale, port.stale_frames());
-        Self {
-            id,
-            port,
-            shared,
-            duty,
-            reframer: Reframer::default(),
-            limit: ArrivalLimit::default(),
-            epoch: Epoch::default(),
-            number: 0,
-        }
+        Self { id, port, shared, duty, limit: ArrivalLimit::default(), epoch: Epoch::default(), number: 0 }
     }
 
-    /// Takes a newly opened port in place of the one whose sides went away; what is left of the old one is retired.
-    pub(super) fn replace_port(&mut self, port: PipePort, outlet: &mut impl Outlet) {
+    /// Takes a newly opened port in place of the one whose sides went away, which it gives back.
+    pub(super) fn replace_port(&mut self, mut port: Box<Port>) -> Box<Port> {
         self.shared.counters.count_dropped(DropReason::Stale, port.stale_frames());
-        let mut old = std::mem::replace(&mut self.port, port);
-        self.reframer.clear();
-        old.take_reader().into_iter().chain(old.take_writer()).for_each(|fd| outlet.retire(fd));
+        std::mem::swap(&mut self.port, &mut port);
+        port
     }
 
     /// Reads what arrived and passes it on. `false` where the other side is gone.
@@ -112,8 +101,10 @@ impl MediaLeg {
         match self.port.read(buffer) {
             Transfer::Bytes(bytes) => {
                 let mut bytes = &buffer[..bytes];
-                while let Some(frame) = self.reframer.next_frame(&mut bytes) {
-                    self.capture(now, &frame, outlet);
+                while let Some(arrived) = self.port.next(&mut bytes) {
+                    match arrived {
+                        Arrived::Frame(frame) => self.capture(now, &frame, outlet),
+                    }
                 }
                 true
             }

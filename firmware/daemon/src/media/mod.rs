@@ -23,7 +23,7 @@ use rt_sys::{Ticker, Wake, WakeListener, alloc, sched};
 pub use leg::LegShared;
 pub use status::{Grants, Lateness, MediaStatus};
 
-use crate::ports::pipe::{PipePort, READ_BYTES};
+use crate::ports::{Port, READ_BYTES};
 use leg::{Duty, MediaLeg};
 use status::Counters;
 use thread::{Command, MediaThread, Outbox, Retired};
@@ -206,7 +206,7 @@ impl Media {
     ///
     /// # Errors
     /// [`Full`].
-    pub fn attach_room(&self, port: PipePort) -> Result<LegEnds, Full> {
+    pub fn attach_room(&self, port: Port) -> Result<LegEnds, Full> {
         let silence = Frame::SILENCE;
         let origin = Timestamp::default();
         let filler = Captured { number: 0, at: origin, frame: silence };
@@ -222,7 +222,7 @@ impl Media {
     ///
     /// # Errors
     /// [`Full`].
-    pub fn attach_echo(&self, port: PipePort, echo: Echo) -> Result<(LegId, Arc<LegShared>), Full> {
+    pub fn attach_echo(&self, port: Port, echo: Echo) -> Result<(LegId, Arc<LegShared>), Full> {
         self.attach(
             port,
             if echo == Echo::Direct { Duty::EchoDirect } else { Duty::Echo(heapless::Deque::new()) },
@@ -230,8 +230,8 @@ impl Media {
     }
 
     /// Gives a leg a newly opened port after [`audio_path::MediaEventKind::PortDown`].
-    pub fn replace_port(&self, leg: LegId, port: PipePort) {
-        self.send(Command::Replace(leg, port));
+    pub fn replace_port(&self, leg: LegId, port: Port) {
+        self.send(Command::Replace(leg, Box::new(port)));
     }
 
     /// Ends a leg. Its descriptors are closed shortly after.
@@ -253,7 +253,7 @@ impl Media {
         }
     }
 
-    fn attach(&self, port: PipePort, duty: Duty) -> Result<(LegId, Arc<LegShared>), Full> {
+    fn attach(&self, port: Port, duty: Duty) -> Result<(LegId, Arc<LegShared>), Full> {
         let admit = |legs| (legs < MAX_LEGS).then_some(legs + 1);
         self.0.attached.fetch_update(Ordering::AcqRel, Ordering::Acquire, admit).map_err(|_| Full)?;
         let id = LegId(self.0.next_leg.fetch_add(1, Ordering::Relaxed));

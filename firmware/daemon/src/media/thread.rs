@@ -14,7 +14,7 @@ use rt_sys::{Ticker, Wake, monotonic_nanos};
 use super::MAX_LEGS;
 use super::leg::{MediaLeg, Outlet};
 use super::status::Counters;
-use crate::ports::pipe::{PipePort, READ_BYTES};
+use crate::ports::{Port, READ_BYTES};
 
 const TICK: u64 = u64::MAX;
 const COMMAND: u64 = u64::MAX - 1;
@@ -24,7 +24,7 @@ const MOST_CAUGHT_UP: u64 = 5;
 /// What the media thread is asked to do.
 pub(super) enum Command {
     Attach(Box<MediaLeg>),
-    Replace(LegId, PipePort),
+    Replace(LegId, Box<Port>),
     Detach(LegId),
     Stop,
 }
@@ -32,7 +32,7 @@ pub(super) enum Command {
 /// What the media thread is done with.
 pub(super) enum Retired {
     Leg(Box<MediaLeg>),
-    Port(PipePort),
+    Port(Box<Port>),
     Descriptor(OwnedFd),
 }
 
@@ -180,14 +180,15 @@ impl MediaThread {
         }
     }
 
-    fn replace(&mut self, id: LegId, port: PipePort) {
+    fn replace(&mut self, id: LegId, port: Box<Port>) {
         let Some(slot) = self.slot_of(id) else {
             return self.outbox.retire_any(Retired::Port(port));
         };
         self.unwatch(slot);
         self.watch(&port, slot);
         if let Some(leg) = &mut self.legs[slot] {
-            leg.replace_port(port, &mut self.outbox);
+            let old = leg.replace_port(port);
+            self.outbox.retire_any(Retired::Port(old));
         }
     }
 
@@ -210,7 +211,7 @@ impl MediaThread {
         self.legs.iter().position(|leg| leg.as_ref().is_some_and(|leg| leg.id == id))
     }
 
-    fn watch(&self, port: &PipePort, slot: usize) {
+    fn watch(&self, port: &Port, slot: usize) {
         debug_assert!(slot < MAX_LEGS);
         if let Some(reader) = port.reader() {
             // Fails only for a descriptor that is in the set already, which `unwatch` rules out.

@@ -3,13 +3,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use audio_path::{FRAME_BYTES, Frame};
+use audio_path::{FRAME_BYTES, Frame, Reframer};
 use rt_sys::fifo::{self, Transfer};
 
-use std::os::fd::AsFd;
+use super::Written;
 
 /// What each pipe is sized to hold: two pages, so that at least six frames fit whatever part of a page is used up.
 const PIPE_BYTES: usize = 8192;
@@ -58,21 +58,9 @@ impl std::error::Error for PipeError {}
 pub struct PipePort {
     reader: Option<OwnedFd>,
     writer: Option<OwnedFd>,
+    reframer: Reframer,
     stale_bytes: usize,
     stalled: bool,
-}
-
-/// What became of a frame that was to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// It is in the pipe.
-    Whole,
-    /// The pipe was full, or is being let run dry after it was.
-    Full,
-    /// Nobody reads: the writing end was lost with this frame.
-    Lost,
-    /// Nobody reads, as before.
-    Down,
 }
 
 impl PipePort {
@@ -90,7 +78,13 @@ impl PipePort {
             let _larger_than_asked = fifo::set_size(pipe, PIPE_BYTES);
         }
         let stale_bytes = discard_waiting(&reader);
-        Ok(Self { reader: Some(reader), writer: Some(writer), stale_bytes, stalled: false })
+        Ok(Self {
+            reader: Some(reader),
+            writer: Some(writer),
+            reframer: Reframer::default(),
+            stale_bytes,
+            stalled: false,
+        })
     }
 
     /// Whole frames that had waited in the pipe before it was opened, and were discarded.
@@ -106,6 +100,11 @@ impl PipePort {
     /// Reads what arrived.
     pub fn read(&self, buffer: &mut [u8]) -> Transfer {
         self.reader.as_ref().map_or(Transfer::Gone, |reader| fifo::read(reader, buffer))
+    }
+
+    /// The next whole frame of bytes that were read.
+    pub fn next_frame(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+        self.reframer.next_frame(bytes)
     }
 
     /// Gives up the reading end, for someone else to close.

@@ -1,0 +1,84 @@
+//! A leg's line to its phone: how its port is opened, and what happens when the other side goes away.
+
+use std::time::Duration;
+
+use audio_path::LegId;
+use tokio::time::sleep;
+
+use super::refuse;
+use crate::hub::{Hub, Inbox};
+use crate::ports::Port;
+use crate::ports::pipe::{PipeError, PipePort};
+use crate::watcher::inspect;
+
+/// Between attempts to open a port whose other side is not there.
+const REOPEN_EVERY: Duration = Duration::from_millis(100);
+
+/// The line of one leg.
+#[derive(Debug)]
+pub struct Line {
+    /// The leg's id.
+    pub id: String,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Pipes of that id in the configured directory.
+    Pipes,
+}
+
+impl Line {
+    /// The pair of pipes that is named by `id`.
+    pub fn of_pipes(id: &str) -> Self {
+        Self { id: id.to_owned(), way: Way::Pipes }
+    }
+
+    /// Opens the port, waiting for its other side; `None` where it can never be opened.
+    pub(super) async fn open(&self, hub: &Hub) -> Option<Port> {
+        match self.way {
+            Way::Pipes => open_pipes(hub, &self.id).await,
+        }
+    }
+
+    /// Opens the leg's port again each time a side of it goes away. Ends with the call, where that is how the other
+    /// side ends calls; the removal of pipes is told otherwise.
+    pub(super) async fn keep(&self, hub: &Hub, leg: LegId, inbox: &Inbox) {
+        match self.way {
+            Way::Pipes => keep_pipes(hub, leg, &self.id, inbox).await,
+        }
+    }
+}
+
+async fn open_pipes(hub: &Hub, id: &str) -> Option<Port> {
+    loop {
+        let fault = match inspect(&hub.config.pipes, id) {
+            Ok(true) => match PipePort::open(&hub.config.pipes, id) {
+                Ok(port) => return Some(Port::Pipe(port)),
+                Err(PipeError::ReaderMissing(_)) => None,
+                Err(error) => Some(error.to_string()),
+            },
+            Ok(false) => None,
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = fault {
+            refuse(hub, id, &reason);
+            return None;
+        }
+        sleep(REOPEN_EVERY).await;
+    }
+}
+
+async fn keep_pipes(hub: &Hub, leg: LegId, id: &str, inbox: &Inbox) {
+    loop {
+        inbox.port_down.notified().await;
+        log::info!("leg {}: a side of its pipes went away", leg.0);
+        loop {
+            sleep(REOPEN_EVERY).await;
+            match PipePort::open(&hub.config.pipes, id) {
+                Ok(port) => break hub.media.replace_port(leg, Port::Pipe(port)),
+                Err(error) => log::debug!("leg {}: {error}", leg.0),
+            }
+        }
+    }
+}
