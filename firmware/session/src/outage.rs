@@ -9,7 +9,7 @@ use std::time::Duration;
 use audio_path::Timestamp;
 
 use crate::turns::HOLD_LIMIT;
-use crate::{Component, Cue, Interpreter, Language, LanguagePair};
+use crate::{Component, Cue, Interpreter, Language};
 
 /// An outage shorter than this is heard as an error tone alone, if at all.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
@@ -51,7 +51,8 @@ impl Outage {
         self.tell_at
     }
 
-    fn tick(&mut self, now: Timestamp, languages: LanguagePair) {
+    /// Notices what is to be told by now, to callers of these languages.
+    pub(crate) fn tick(&mut self, now: Timestamp, languages: &[Language]) {
         if self.tell_at.is_none_or(|at| at > now) {
             return;
         }
@@ -59,32 +60,32 @@ impl Outage {
         self.told = !self.told;
         // What was not said in time is no longer true.
         self.due.clear();
-        for language in languages.both() {
-            let cue = Cue::notice(self.told, language);
+        for language in languages {
+            let cue = Cue::notice(self.told, *language);
             if !self.due.contains(&cue) {
                 self.due.push_back(cue);
             }
         }
+    }
+
+    /// The notice whose turn it is. Who speaks (`holds`) is not talked over, though not for ever.
+    pub(crate) fn next_notice(&mut self, now: Timestamp, holds: bool) -> Option<Cue> {
+        let held = self.told_at.is_some_and(|at| now < at + HOLD_LIMIT);
+        if holds && held { None } else { self.due.pop_front() }
     }
 }
 
 impl Interpreter {
     /// Notices what is to be told by now.
     pub(crate) fn heed_outage(&mut self, now: Timestamp) {
-        let languages = *self.languages();
+        let languages = self.languages().both();
         if self.is_connected() {
-            self.outage.tick(now, languages);
+            self.outage.tick(now, &languages);
         }
         if !self.is_announced() {
             // That it works is what the announcement says.
             self.outage.due.retain(|cue| matches!(cue, Cue::Unavailable(_)));
         }
-    }
-
-    /// The notice whose turn it is. Who speaks is not talked over, though not for ever.
-    pub(crate) fn next_notice(&mut self, now: Timestamp) -> Option<Cue> {
-        let held = self.outage.told_at.is_some_and(|at| now < at + HOLD_LIMIT);
-        if self.holds(now) && held { None } else { self.outage.due.pop_front() }
     }
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn notice(unavailable: bool, language: Language) -> (&'static str, La
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LanguagePair;
 
     fn at(ms: u64) -> Timestamp {
         Timestamp::from_nanos(100_000_000_000) + Duration::from_millis(ms)
@@ -123,7 +125,7 @@ mod tests {
             if let Some(served) = served {
                 outage.served(at(ms), Component::Mt, served);
             }
-            outage.tick(at(ms), pair(codes));
+            outage.tick(at(ms), &pair(codes).both());
             said.extend(outage.due.drain(..).map(|cue| (ms, cue)));
         }
         said
@@ -168,13 +170,13 @@ mod tests {
 
     #[test]
     fn the_stages_are_told_of_together() {
-        let (mut outage, languages) = (Outage::default(), pair(["en", "es"]));
+        let (mut outage, languages) = (Outage::default(), pair(["en", "es"]).both());
         outage.served(at(0), Component::Asr, false);
         outage.served(at(500), Component::Tts, false);
-        outage.tick(at(1_000), languages);
+        outage.tick(at(1_000), &languages);
         assert_eq!(outage.due.drain(..).count(), 2);
         outage.served(at(2_000), Component::Asr, true);
-        outage.tick(at(9_000), languages);
+        outage.tick(at(9_000), &languages);
         assert_eq!(outage.due.len(), 0, "nothing can be spoken yet");
     }
 }

@@ -1,136 +1,166 @@
-//! From committed clauses to played speech: what the interpreter does with translator, speech engine and playback.
+//! From clauses to played speech: what becomes of them with translator, speech engine and playback.
 
 use audio_path::{SegmentId, Timestamp};
 
-use crate::segment::{Segment, Stage, TTS_DEADLINE};
-use crate::{Action, Component, Event, Interpreter, Manner};
+use crate::foresight::is_same;
+use crate::outbox::Outbox;
+use crate::segment::{MT_DEADLINE, Segment, Stage, Stamps, TTS_DEADLINE};
+use crate::talker::{Clause, Said};
+use crate::turns::{Delivery, Turns};
+use crate::{Action, Component, Event, Language, UtteranceId};
 
 /// A translation longer than this comes from a broken engine.
 const LONGEST_TRANSLATION: usize = 4_000;
 
-impl Interpreter {
-    pub(crate) fn translated(&mut self, now: Timestamp, id: SegmentId, text: &str) {
+impl Turns {
+    /// Takes what the speaker says.
+    pub(crate) fn take(&mut self, now: Timestamp, said: Said, out: &mut Outbox) {
+        match said {
+            Said::Began(utterance) => self.push(Delivery::new(utterance)),
+            Said::Likely(clause) => {
+                self.retract(clause.utterance, out);
+                self.begin_segment(now, clause, true, out);
+            }
+            Said::Unlikely(utterance) => self.retract(utterance, out),
+            Said::Committed(clause) => self.commit(now, clause, out),
+            Said::NotUnderstood(utterance, language) => self.push_failed(now, utterance, language, out),
+            Said::Ended { utterance, spoken } => {
+                if let Some(delivery) = self.delivery(utterance) {
+                    (delivery.open, delivery.spoken, delivery.decided) = (false, spoken, Some(now));
+                }
+            }
+            Said::Over(utterance) => {
+                if let Some(delivery) = self.delivery(utterance) {
+                    (delivery.open, delivery.unfinished) = (false, false);
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, now: Timestamp, clause: Clause, out: &mut Outbox) {
+        let likely = self.delivery(clause.utterance).and_then(Delivery::provisional);
+        let is_it = |s: &&mut Segment| s.source_lang == clause.language && is_same(&s.source, &clause.text);
+        if let Some(segment) = likely.filter(is_it) {
+            segment.provisional = false;
+            segment.stamps.committed = now;
+            out.actions.extend(translation(segment).map(Action::Emit));
+        } else {
+            self.retract(clause.utterance, out);
+            self.begin_segment(now, clause, false, out);
+        }
+    }
+
+    /// Takes the utterance's guess back, if there is one.
+    fn retract(&mut self, id: UtteranceId, out: &mut Outbox) {
+        let Some(delivery) = self.delivery(id) else { return };
+        if let Some(guess) = delivery.provisional().map(|guess| guess.id) {
+            delivery.segments.pop_back();
+            out.discards.guesses += 1;
+            out.act(Action::Discard { segment: guess });
+        }
+    }
+
+    fn begin_segment(&mut self, now: Timestamp, clause: Clause, provisional: bool, out: &mut Outbox) {
+        let Clause { utterance, text, language: source, context, spoken } = clause;
+        let target = self.target.other_than(source);
+        let Some(delivery) = self.delivery(utterance) else { return };
+        let id = out.new_segment();
+        let stage = Stage::Translating { deadline: now + MT_DEADLINE };
+        let stamps = Stamps { spoken, text: now, committed: now, ..Stamps::default() };
+        let segment = Segment::new(id, text.clone(), [source, target], stage);
+        delivery.segments.push_back(Segment { provisional, stamps, ..segment });
+        out.act(Action::Translate { segment: id, text, context, source, target });
+    }
+
+    /// Puts the error tone where the rest of the utterance would be heard.
+    fn push_failed(&mut self, now: Timestamp, id: UtteranceId, language: Language, out: &mut Outbox) {
+        let languages = [language, self.target.other_than(language)];
+        if let Some(delivery) = self.delivery(id) {
+            let stage = Stage::Failed { since: now };
+            delivery.segments.push_back(Segment::new(out.new_segment(), String::new(), languages, stage));
+        }
+    }
+
+    pub(crate) fn translated(&mut self, now: Timestamp, id: SegmentId, text: &str, out: &mut Outbox) {
         let text = text.trim();
         if text.len() > LONGEST_TRANSLATION || !text.contains(char::is_alphanumeric) {
-            return self.translation_failed(now, id, "the answer has no words, or far too many");
+            return self.translation_failed(now, id, "the answer has no words, or far too many", out);
         }
         let text = text.replace(char::is_control, " ");
-        let Some(segment) = self.turns.segment(id).filter(is_translating) else {
-            self.discards.late_answers += 1;
-            return;
-        };
+        let Some(segment) = self.segment(id).filter(is_translating) else { return out.late() };
         segment.stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
         segment.stamps.translated = now;
         segment.translation.clone_from(&text);
-        let (language, told) = (segment.target_lang, translation(segment));
-        self.actions.push_back(Action::Speak { segment: id, text, language });
-        self.actions.extend(told.map(Action::Emit));
+        out.act(Action::Speak { segment: id, text, language: segment.target_lang });
+        out.actions.extend(translation(segment).map(Action::Emit));
     }
 
-    pub(crate) fn translation_failed(&mut self, now: Timestamp, id: SegmentId, reason: &str) {
-        let Some(segment) = self.turns.segment(id).filter(is_translating) else {
-            self.discards.late_answers += 1;
-            return;
-        };
+    pub(crate) fn translation_failed(
+        &mut self,
+        now: Timestamp,
+        id: SegmentId,
+        reason: &str,
+        out: &mut Outbox,
+    ) {
+        let Some(segment) = self.segment(id).filter(is_translating) else { return out.late() };
         segment.stage = Stage::Failed { since: now };
-        if segment.provisional {
-            return self.retract(id);
-        }
-        let source = segment.source.clone();
-        self.error(Component::Mt, format!("not translated ({reason}): {source}"));
+        self.tell_failed(id, Component::Mt, &format!("not translated ({reason})"), out);
     }
 
-    pub(crate) fn speech_ready(&mut self, now: Timestamp, id: SegmentId) {
-        let Some(segment) = self.turns.segment(id).filter(is_synthesising) else {
-            self.discards.late_answers += 1;
-            return;
-        };
+    pub(crate) fn speech_ready(&mut self, now: Timestamp, id: SegmentId, out: &mut Outbox) {
+        let Some(segment) = self.segment(id).filter(is_synthesising) else { return out.late() };
         segment.stage = Stage::Ready { since: now };
         segment.stamps.audio = now;
     }
 
-    pub(crate) fn speech_failed(&mut self, now: Timestamp, id: SegmentId, reason: &str) {
-        let Some(segment) = self.turns.segment(id) else {
-            self.discards.late_answers += 1;
-            return;
-        };
+    pub(crate) fn speech_failed(&mut self, now: Timestamp, id: SegmentId, reason: &str, out: &mut Outbox) {
+        let Some(segment) = self.segment(id) else { return out.late() };
         match segment.stage {
             Stage::Synthesising { .. } => {
                 segment.stage = Stage::Failed { since: now };
-                self.actions.push_back(Action::Discard { segment: id });
+                out.act(Action::Discard { segment: id });
             }
             Stage::Ready { .. } | Stage::Playing { .. } => segment.cut_short = true,
-            Stage::Translating { .. } | Stage::Failed { .. } => {
-                self.discards.late_answers += 1;
-                return;
-            }
+            Stage::Translating { .. } | Stage::Failed { .. } => return out.late(),
         }
-        if segment.provisional {
-            return self.retract(id);
-        }
-        let source = segment.source.clone();
-        self.error(Component::Tts, format!("not spoken ({reason}): {source}"));
+        self.tell_failed(id, Component::Tts, &format!("not spoken ({reason})"), out);
     }
 
-    pub(crate) fn playback_started(&mut self, now: Timestamp, id: SegmentId) {
-        if self.cue_is(id) {
-            return;
+    /// What failed and was only guessed is nobody's loss.
+    fn tell_failed(&mut self, id: SegmentId, component: Component, what: &str, out: &mut Outbox) {
+        let Some(segment) = self.segment(id) else { return };
+        if !segment.provisional {
+            return out.error(component, format!("{what}: {}", segment.source));
         }
-        let Some((utterance, segment)) = self.turns.playing().filter(|(_, s)| s.id == id) else {
-            self.discards.late_answers += 1;
-            return;
-        };
-        let spoken = match self.manner {
-            Manner::Consecutive => utterance.spoken,
-            Manner::Simultaneous => segment.stamps.spoken,
-        };
-        let stages = segment.latency(spoken, utterance.decided, now);
-        let announcement = utterance.announcement;
-        self.emit(Event::PlaybackStarted { segment: id });
-        if !announcement {
-            self.emit(Event::Latency { segment: id, stages });
+        self.skip(id);
+        out.discards.guesses += 1;
+        out.act(Action::Discard { segment: id });
+    }
+
+    /// Tells that a segment began to be heard; its time counts from `spoken`.
+    pub(crate) fn playback_started(&self, now: Timestamp, spoken: Timestamp, out: &mut Outbox) {
+        let Some((delivery, segment)) = self.playing() else { return };
+        let stages = segment.latency(spoken, delivery.decided, now);
+        out.emit(Event::PlaybackStarted { segment: segment.id });
+        if !delivery.announcement {
+            out.emit(Event::Latency { segment: segment.id, stages });
         }
     }
 
-    pub(crate) fn playback_ended(&mut self, now: Timestamp, id: SegmentId) {
-        if self.cue_ended(id) {
-            self.ear.gate.playback_ends(now);
-            return;
-        }
-        if self.turns.playing().is_none_or(|(_, s)| s.id != id) {
-            self.discards.late_answers += 1;
-            return;
-        }
-        self.ear.gate.playback_ends(now);
-        if self.turns.played().is_some_and(|segment| segment.cut_short) {
-            self.owe_tone();
-        }
-        self.expect_answer(now);
-        self.emit(Event::PlaybackEnded { segment: id });
-    }
-
-    /// The engine that has the segment, or playback, let its deadline pass.
-    pub(crate) fn segment_overdue(&mut self, now: Timestamp, id: SegmentId) {
-        match self.turns.segment(id).map(|s| s.stage) {
-            Some(Stage::Translating { .. }) => self.translation_failed(now, id, "no answer in time"),
-            Some(Stage::Synthesising { .. }) => self.speech_failed(now, id, "no audio in time"),
-            Some(Stage::Playing { .. }) => {
-                self.turns.played();
-                self.playback_failed(now, id);
-            }
+    /// The engine that has the segment let its deadline pass. Answers whether it was playback.
+    pub(crate) fn segment_overdue(&mut self, now: Timestamp, id: SegmentId, out: &mut Outbox) -> bool {
+        match self.segment(id).map(|s| s.stage) {
+            Some(Stage::Translating { .. }) => self.translation_failed(now, id, "no answer in time", out),
+            Some(Stage::Synthesising { .. }) => self.speech_failed(now, id, "no audio in time", out),
+            Some(Stage::Playing { .. }) => return self.played().is_some(),
             _ => {}
         }
-    }
-
-    pub(crate) fn playback_failed(&mut self, now: Timestamp, id: SegmentId) {
-        self.ear.gate.playback_ends(now);
-        self.actions.push_back(Action::Discard { segment: id });
-        self.error(Component::Playback, "the phone did not take the audio to its end".to_owned());
+        false
     }
 }
 
 /// What to tell of a segment that is translated, once it is committed.
-pub(crate) fn translation(segment: &Segment) -> Option<Event> {
+fn translation(segment: &Segment) -> Option<Event> {
     (!segment.provisional && !segment.translation.is_empty()).then(|| Event::Translation {
         segment: segment.id,
         text: segment.translation.clone(),

@@ -3,94 +3,54 @@ use std::time::Duration;
 
 use audio_path::{SegmentId, Timestamp};
 
+use crate::UtteranceId;
+use crate::outbox::Outbox;
 use crate::segment::{Segment, Stage};
-use crate::transcript::Transcript;
-use crate::{Language, UtteranceId};
+use crate::talker::Tongue;
 
 /// How long speech goes on before playback no longer waits for it: a television never pauses.
 pub(crate) const HOLD_LIMIT: Duration = Duration::from_secs(15);
 /// Clauses that may wait to be spoken; about five minutes of speech.
 const LONGEST_QUEUE: usize = 64;
 
-/// How far the hearing of an utterance is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hearing {
-    /// Its audio is still coming.
-    Open,
-    /// Its audio is still coming, but its recogniser gave up.
-    Broken,
-    /// The recogniser owes its whole text until the deadline.
-    Finishing { deadline: Timestamp },
-    /// Its text is known, or will never be.
-    Closed,
-}
-
-/// An utterance and those of its clauses that are still to be spoken; the announcement is one, too.
+/// An utterance whose clauses are on their way to be heard; the announcement is one, too.
 #[derive(Debug)]
-pub(crate) struct Utterance {
+pub(crate) struct Delivery {
     pub(crate) id: UtteranceId,
-    pub(crate) hearing: Hearing,
-    pub(crate) transcript: Transcript,
-    pub(crate) language: Option<Language>,
-    pub(crate) frames: u32,
-    /// Frames up to the last voiced one.
-    pub(crate) voiced: u32,
-    /// How much of its audio the newest text was made of.
-    pub(crate) heard: Duration,
-    /// Clauses that were guessed.
-    pub(crate) guesses: u32,
-    /// All that was said so far is committed, and its speaker pauses.
-    pub(crate) settled: bool,
-    /// When its last voiced frame arrived, and when that was decided to be the last.
+    /// Its audio is still coming.
+    pub(crate) open: bool,
+    /// Clauses may still come.
+    pub(crate) unfinished: bool,
+    pub(crate) announcement: bool,
+    /// When its last voice arrived and when that was decided, once it ended.
     pub(crate) spoken: Timestamp,
     pub(crate) decided: Option<Timestamp>,
-    pub(crate) announcement: bool,
     /// Segments that were played.
-    pub(crate) played: u32,
+    played: u32,
     pub(crate) segments: VecDeque<Segment>,
 }
 
-impl Utterance {
+impl Delivery {
     pub(crate) fn new(id: UtteranceId) -> Self {
         Self {
             id,
-            hearing: Hearing::Open,
-            transcript: Transcript::default(),
-            language: None,
-            frames: 0,
-            voiced: 0,
-            heard: Duration::ZERO,
-            guesses: 0,
-            settled: false,
+            open: true,
+            unfinished: true,
+            announcement: false,
             spoken: Timestamp::default(),
             decided: None,
-            announcement: false,
             played: 0,
             segments: VecDeque::new(),
         }
     }
 
-    /// Whether its audio is still coming.
-    fn is_open(&self) -> bool {
-        matches!(self.hearing, Hearing::Open | Hearing::Broken)
-    }
-
-    /// Whether its recogniser still works on it.
-    pub(crate) fn is_heard(&self) -> bool {
-        matches!(self.hearing, Hearing::Open | Hearing::Finishing { .. })
+    pub(crate) fn announcement(id: UtteranceId, segments: VecDeque<Segment>) -> Self {
+        Self { open: false, unfinished: false, announcement: true, segments, ..Self::new(id) }
     }
 
     /// The clause that is worked on though it is not committed.
     pub(crate) fn provisional(&mut self) -> Option<&mut Segment> {
         self.segments.back_mut().filter(|segment| segment.provisional)
-    }
-
-    fn deadline(&self) -> Option<Timestamp> {
-        let hearing = match self.hearing {
-            Hearing::Finishing { deadline } => Some(deadline),
-            Hearing::Open | Hearing::Broken | Hearing::Closed => None,
-        };
-        self.segments.iter().filter_map(Segment::deadline).chain(hearing).min()
     }
 }
 
@@ -107,85 +67,74 @@ pub(crate) enum Turn {
     Announced(bool),
 }
 
-/// The utterances in the order they were begun, and their segments in the order they were said. Engines answer in any
-/// order; what is heard keeps this one.
-#[derive(Debug, Default)]
+/// One speaker's utterances in the order they were begun, and their segments in the order they were said, in one
+/// language. Engines answer in any order; what is heard keeps this one.
+#[derive(Debug)]
 pub(crate) struct Turns {
-    queue: VecDeque<Utterance>,
+    /// What they are translated into.
+    pub(crate) target: Tongue,
+    pub(crate) queue: VecDeque<Delivery>,
 }
 
 impl Turns {
-    pub(crate) fn push(&mut self, utterance: Utterance) {
-        self.queue.push_back(utterance);
+    pub(crate) fn new(target: Tongue) -> Self {
+        Self { target, queue: VecDeque::new() }
     }
 
-    pub(crate) fn utterance(&mut self, id: UtteranceId) -> Option<&mut Utterance> {
-        self.queue.iter_mut().find(|u| u.id == id)
+    pub(crate) fn push(&mut self, delivery: Delivery) {
+        self.queue.push_back(delivery);
     }
 
-    /// Whether the speaker pauses and nothing of what he said so far is open.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.queue.back().is_some_and(|utterance| utterance.is_open() && utterance.settled)
-    }
-
-    /// The utterance whose audio is coming.
-    pub(crate) fn open(&mut self) -> Option<&mut Utterance> {
-        self.queue.iter_mut().rfind(|u| u.is_open())
+    pub(crate) fn delivery(&mut self, id: UtteranceId) -> Option<&mut Delivery> {
+        self.queue.iter_mut().find(|delivery| delivery.id == id)
     }
 
     pub(crate) fn segment(&mut self, id: SegmentId) -> Option<&mut Segment> {
-        self.queue.iter_mut().flat_map(|u| &mut u.segments).find(|s| s.id == id)
+        self.queue.iter_mut().flat_map(|delivery| &mut delivery.segments).find(|s| s.id == id)
     }
 
     /// Whether something that was said, to its end, is still to be heard.
     pub(crate) fn owes_speech(&self) -> bool {
-        let owes = |u: &Utterance| u.hearing != Hearing::Closed || !u.segments.is_empty();
-        self.queue.iter().any(|u| !u.is_open() && owes(u))
+        let owes = |delivery: &Delivery| delivery.unfinished || !delivery.segments.is_empty();
+        self.queue.iter().any(|delivery| !delivery.open && owes(delivery))
     }
 
     pub(crate) fn is_playing(&self) -> bool {
         self.playing().is_some()
     }
 
-    /// The utterance and segment that are being played.
-    pub(crate) fn playing(&self) -> Option<(&Utterance, &Segment)> {
-        let utterance = self.queue.front()?;
-        let segment = utterance.segments.front()?;
-        matches!(segment.stage, Stage::Playing { .. }).then_some((utterance, segment))
+    /// The delivery and segment that are being played.
+    pub(crate) fn playing(&self) -> Option<(&Delivery, &Segment)> {
+        let delivery = self.queue.front()?;
+        let segment = delivery.segments.front()?;
+        matches!(segment.stage, Stage::Playing { .. }).then_some((delivery, segment))
     }
 
     /// Takes the segment that was played out of the queue.
     pub(crate) fn played(&mut self) -> Option<Segment> {
         self.playing()?;
-        let utterance = self.queue.front_mut()?;
-        utterance.played += 1;
-        utterance.segments.pop_front()
+        let delivery = self.queue.front_mut()?;
+        delivery.played += 1;
+        delivery.segments.pop_front()
     }
 
     /// Removes the oldest segment that is not being played while too many wait.
     pub(crate) fn overflow(&mut self) -> Option<Segment> {
-        let waiting: usize = self.queue.iter().map(|u| u.segments.len()).sum();
+        let waiting: usize = self.queue.iter().map(|delivery| delivery.segments.len()).sum();
         if waiting <= LONGEST_QUEUE {
             return None;
         }
         let is_waiting = |s: &Segment| !matches!(s.stage, Stage::Playing { .. });
-        let utterance = self.queue.iter_mut().find(|u| u.segments.iter().any(is_waiting))?;
-        let place = utterance.segments.iter().position(is_waiting)?;
-        utterance.segments.remove(place)
-    }
-
-    /// Removes a clause that was only guessed. Answers whether it was there.
-    pub(crate) fn retract(&mut self, id: SegmentId) -> bool {
-        let is_it = |s: &Segment| s.id == id && s.provisional;
-        let holder = self.queue.iter_mut().find(|u| u.segments.back().is_some_and(is_it));
-        holder.and_then(|utterance| utterance.segments.pop_back()).is_some()
+        let delivery = self.queue.iter_mut().find(|delivery| delivery.segments.iter().any(is_waiting))?;
+        let place = delivery.segments.iter().position(is_waiting)?;
+        delivery.segments.remove(place)
     }
 
     /// Whose turn it is. `speaking` holds playback back, though not for ever.
     pub(crate) fn next(&mut self, now: Timestamp, speaking: bool) -> Turn {
-        while let Some(utterance) = self.queue.front_mut() {
-            let Some(segment) = utterance.segments.front() else {
-                if utterance.hearing != Hearing::Closed {
+        while let Some(delivery) = self.queue.front_mut() {
+            let Some(segment) = delivery.segments.front() else {
+                if delivery.unfinished {
                     return Turn::Wait;
                 }
                 let over = self.queue.pop_front().expect("the queue has a front");
@@ -201,8 +150,8 @@ impl Turns {
                 }
                 Stage::Ready { .. } => return Turn::Play(segment.id),
                 Stage::Failed { .. } => {
-                    utterance.segments.pop_front();
-                    if !utterance.announcement {
+                    delivery.segments.pop_front();
+                    if !delivery.announcement {
                         return Turn::Tone;
                     }
                 }
@@ -215,18 +164,23 @@ impl Turns {
     /// When the oldest clause was committed that is still to be heard.
     pub(crate) fn oldest_unheard(&self) -> Option<Timestamp> {
         let waits = |s: &&Segment| !s.provisional && !matches!(s.stage, Stage::Playing { .. });
-        let clauses = self.queue.iter().filter(|u| !u.announcement).flat_map(|u| &u.segments);
-        clauses.filter(waits).map(|segment| segment.stamps.committed).min()
+        let said = self.queue.iter().filter(|delivery| !delivery.announcement);
+        said.flat_map(|delivery| &delivery.segments).filter(waits).map(|s| s.stamps.committed).min()
+    }
+
+    /// How far the translation is behind what was said: the age of the oldest clause that is not heard yet.
+    pub(crate) fn behind(&self, now: Timestamp) -> Duration {
+        self.oldest_unheard().map_or(Duration::ZERO, |committed| now.since(committed))
     }
 
     /// Removes a segment that will not be heard.
     pub(crate) fn skip(&mut self, id: SegmentId) {
-        self.queue.iter_mut().for_each(|utterance| utterance.segments.retain(|segment| segment.id != id));
+        self.queue.iter_mut().for_each(|delivery| delivery.segments.retain(|segment| segment.id != id));
     }
 
     /// When the next engine is late.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.queue.iter().filter_map(Utterance::deadline).min()
+        self.queue.iter().flat_map(|delivery| &delivery.segments).filter_map(Segment::deadline).min()
     }
 
     /// When the next segment no longer waits for a speaker to pause.
@@ -237,12 +191,20 @@ impl Turns {
         }
     }
 
-    /// Utterances whose text is overdue, segments whose engine is overdue.
-    pub(crate) fn overdue(&self, now: Timestamp) -> (Vec<UtteranceId>, Vec<SegmentId>) {
-        let late = |u: &&Utterance| matches!(u.hearing, Hearing::Finishing { deadline } if deadline <= now);
-        let utterances = self.queue.iter().filter(late).map(|u| u.id).collect();
-        let segments = self.queue.iter().flat_map(|u| &u.segments);
+    /// Segments whose engine, or playback, is overdue.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Vec<SegmentId> {
+        let segments = self.queue.iter().flat_map(|delivery| &delivery.segments);
         let late = |s: &&Segment| s.deadline().is_some_and(|deadline| deadline <= now);
-        (utterances, segments.filter(late).map(|s| s.id).collect())
+        segments.filter(late).map(|s| s.id).collect()
+    }
+
+    /// Drops what is too much; its texts.
+    pub(crate) fn shed(&mut self, out: &mut Outbox) {
+        while let Some(dropped) = self.overflow() {
+            out.discards.segments += 1;
+            out.act(crate::Action::Discard { segment: dropped.id });
+            let message = format!("too much waits to be spoken; dropped: {}", dropped.source);
+            out.error(crate::Component::Playback, message);
+        }
     }
 }
