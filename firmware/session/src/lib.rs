@@ -60,6 +60,7 @@ mod outage;
 mod outbox;
 mod own_voice;
 pub mod recovery;
+pub mod room;
 mod segment;
 mod speaking;
 mod talker;

@@ -325,6 +325,21 @@ impl Talker {
         self.settle(utterance);
     }
 
+    /// Nobody listens to him any more. Gives what a recogniser still works on.
+    pub(crate) fn fall_silent(&mut self) -> Vec<UtteranceId> {
+        self.utterances.drain(..).filter(Utterance::is_heard).map(|utterance| utterance.id).collect()
+    }
+
+    /// His phone is gone: what he said so far is all.
+    pub(crate) fn hang_up(&mut self, now: Timestamp) {
+        self.finish(now);
+    }
+
+    /// Whether all that he said is known.
+    pub(crate) fn is_done(&self) -> bool {
+        self.utterances.is_empty() && self.told.is_empty()
+    }
+
     fn forget(&mut self, id: UtteranceId) {
         self.utterances.retain(|utterance| utterance.id != id);
     }

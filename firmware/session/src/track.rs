@@ -49,6 +49,11 @@ impl Track {
         self.cue.is_some() || self.turns.is_playing()
     }
 
+    /// Whether the segment is one of these.
+    pub(crate) fn has(&self, id: SegmentId) -> bool {
+        self.turns.queue.iter().flat_map(|delivery| &delivery.segments).any(|segment| segment.id == id)
+    }
+
     /// Takes what the speaker says.
     pub(crate) fn take(&mut self, now: Timestamp, said: Said, out: &mut Outbox) {
         if matches!(said, Said::Ended { .. }) {

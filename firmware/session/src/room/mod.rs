@@ -1,0 +1,216 @@
+//! Rooms of several legs, each with one language: calls of two and conferences. What somebody says is recognised once,
+//! translated once for each language that somebody else hears, and spoken once for each; who shares a language hears
+//! the voice itself. Translations of people who talk at once are heard at once, as their voices would be.
+//!
+//! Called as an [`Interpreter`](crate::Interpreter) is: [`Room::handle`], [`Room::poll`], [`Room::next_deadline`].
+
+mod arrange;
+mod interpretation;
+mod member;
+mod order;
+
+use std::collections::VecDeque;
+
+use audio_path::{LegId, SegmentId, Timestamp};
+
+use crate::outbox::{Discards, Outbox};
+use crate::talker::Told;
+use crate::{Action, Component, FrameCounts, Input, Language};
+use interpretation::Interpretation;
+use member::Member;
+pub use order::{Mode, Order, Original, Rules};
+
+/// A room of several legs.
+pub struct Room {
+    rules: Rules,
+    members: Vec<Member>,
+    interpretations: Vec<Interpretation>,
+    /// Who came first, though he may have left.
+    founder: Option<LegId>,
+    /// Whether each stage has no engine that answers.
+    lost: [bool; Component::ALL.len()],
+    out: Outbox,
+    orders: VecDeque<Order>,
+}
+
+impl Room {
+    /// A room that nobody has come to yet.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            members: Vec::new(),
+            interpretations: Vec::new(),
+            founder: None,
+            lost: Default::default(),
+            out: Outbox::default(),
+            orders: VecDeque::new(),
+        }
+    }
+
+    /// A leg whose caller speaks `language` came in.
+    pub fn join(&mut self, now: Timestamp, leg: LegId, language: Language) {
+        self.founder.get_or_insert(leg);
+        let mut member = Member::new(leg, language, self.rules.manner);
+        for component in Component::ALL.into_iter().filter(|component| self.lost[*component as usize]) {
+            member.outage.served(now, component, false);
+        }
+        self.members.push(member);
+        self.arrange(now);
+        self.go_on(now);
+    }
+
+    /// A leg is gone. What its caller said is still translated for the others.
+    pub fn leave(&mut self, now: Timestamp, leg: LegId) {
+        let Some(member) = self.members.iter_mut().find(|member| member.leg == leg) else { return };
+        member.is_gone = true;
+        member.talker.hang_up(now);
+        for of in &mut self.interpretations {
+            of.lose_listener(now, leg, &mut self.out);
+            collect(&mut self.out, of.talker, &[], &mut self.orders);
+        }
+        self.arrange(now);
+        self.go_on(now);
+    }
+
+    /// Takes what happened on a leg at `now`, which never goes back. Answers of engines are told of any leg.
+    pub fn handle(&mut self, now: Timestamp, leg: LegId, input: Input<'_>) {
+        match input {
+            Input::Translated { segment, text } => {
+                self.on_segment(segment, |track, out| track.turns.translated(now, segment, text, out));
+            }
+            Input::TranslationFailed { segment, reason } => {
+                self.on_segment(segment, |track, out| {
+                    track.turns.translation_failed(now, segment, reason, out);
+                });
+            }
+            Input::SpeechReady { segment } => {
+                self.on_segment(segment, |track, out| track.turns.speech_ready(now, segment, out));
+            }
+            Input::SpeechFailed { segment, reason } => {
+                self.on_segment(segment, |track, out| track.turns.speech_failed(now, segment, reason, out));
+            }
+            Input::PlaybackStarted { segment } => self.playback_started(now, leg, segment),
+            Input::PlaybackEnded { segment } => self.playback_ended(now, leg, segment),
+            Input::Served { component, served } => self.served(now, component, served),
+            Input::Tick => {}
+            _ => self.of_a_talker(now, leg, input),
+        }
+        self.go_on(now);
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.go_on(now);
+    }
+
+    /// The next thing to do; `None` when everything is done until the next input or deadline.
+    pub fn poll(&mut self) -> Option<Order> {
+        self.orders.pop_front()
+    }
+
+    /// When to call [`tick`](Self::tick) at the latest, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let members = self.members.iter().filter_map(Member::deadline);
+        let heard =
+            self.interpretations.iter().filter_map(|of| of.track.deadline(self.is_speaking(of.talker)));
+        members.chain(heard).min()
+    }
+
+    /// Whether nobody is here any more, and nothing is left to do.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// What became of a leg's captured frames so far.
+    pub fn frames(&self, leg: LegId) -> Option<FrameCounts> {
+        self.member(leg).map(|member| member.talker.ear.counts)
+    }
+
+    /// What could not be used so far.
+    pub fn discards(&self) -> Discards {
+        let late: u64 = self.members.iter().map(|member| member.talker.late_answers).sum();
+        Discards { late_answers: self.out.discards.late_answers + late, ..self.out.discards }
+    }
+
+    fn member(&self, leg: LegId) -> Option<&Member> {
+        self.members.iter().find(|member| member.leg == leg)
+    }
+
+    fn is_speaking(&self, leg: LegId) -> bool {
+        self.member(leg).is_some_and(|member| member.talker.ear.speaking())
+    }
+
+    fn of_a_talker(&mut self, now: Timestamp, leg: LegId, input: Input<'_>) {
+        let Some(member) = self.members.iter_mut().find(|member| member.leg == leg) else {
+            return self.out.late();
+        };
+        let talker = &mut member.talker;
+        match input {
+            Input::Captured(_) if !member.is_wanted => {}
+            Input::Captured(_) if !member.announcement.is_over() => talker.ear.ignore(),
+            Input::Captured(captured) => talker.hear(now, captured),
+            Input::Rendered(frame) => talker.ear.gate.rendered(frame),
+            Input::Partial { utterance, delta, language } => talker.partial(utterance, delta, language),
+            Input::Interim { utterance, text, heard, language } => {
+                talker.interim(now, utterance, text, heard, language);
+            }
+            Input::Final { utterance, text, language } => talker.final_text(utterance, text, language),
+            Input::RecognitionFailed { utterance, reason } => talker.recognition_failed(utterance, reason),
+            _ => {}
+        }
+    }
+
+    /// Lets time pass for everything, and sees what may be heard next.
+    fn go_on(&mut self, now: Timestamp) {
+        for place in 0..self.members.len() {
+            self.members[place].talker.tick(now);
+            self.listen(now, place);
+        }
+        self.advance_members(now);
+        self.advance_interpretations(now);
+        self.mind_echoes(now);
+        self.forget_the_gone();
+    }
+
+    /// Passes on what a member has to tell.
+    fn listen(&mut self, now: Timestamp, place: usize) {
+        let leg = self.members[place].leg;
+        while let Some(told) = self.members[place].talker.told.pop_front() {
+            match told {
+                Told::Act(action) => self.orders.push_back(Order::Do { leg, action }),
+                Told::Said(said) => {
+                    for heard in self.interpretations.iter_mut().filter(|heard| heard.talker == leg) {
+                        heard.track.take(now, said.clone(), &mut self.out);
+                        collect(&mut self.out, leg, &[], &mut self.orders);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes orders of what a track wants done, on behalf of `leg` and to be heard by `listeners`. Gives what begins to be
+/// played.
+fn collect(
+    out: &mut Outbox,
+    leg: LegId,
+    listeners: &[LegId],
+    orders: &mut VecDeque<Order>,
+) -> Option<SegmentId> {
+    let mut begins = None;
+    for action in out.actions.drain(..) {
+        orders.push_back(match action {
+            Action::Play { segment, hurried } => {
+                begins = Some(segment);
+                Order::Play { leg, segment, hurried, listeners: listeners.to_vec() }
+            }
+            Action::PlayCue { segment, cue } => {
+                begins = Some(segment);
+                Order::PlayCue { segment, cue, listeners: listeners.to_vec() }
+            }
+            Action::Discard { segment } => Order::Discard { leg, segment },
+            action => Order::Do { leg, action },
+        });
+    }
+    begins
+}
