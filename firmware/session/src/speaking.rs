@@ -68,7 +68,7 @@ impl Turns {
         let stage = Stage::Translating { deadline: now + MT_DEADLINE };
         let stamps = Stamps { spoken, text: now, committed: now, ..Stamps::default() };
         let segment = Segment::new(id, text.clone(), [source, target], stage);
-        delivery.segments.push_back(Segment { provisional, stamps, ..segment });
+        delivery.segments.push_back(Segment { stamps, provisional, ..segment });
         out.act(Action::Translate { segment: id, text, context, source, target });
     }
 

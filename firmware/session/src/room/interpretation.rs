@@ -99,11 +99,10 @@ impl Room {
 
     /// A listener heard a segment to its end. The first one counts: the others have it in their phones or soon will.
     pub(super) fn playback_ended(&mut self, now: Timestamp, listener: LegId, id: SegmentId) {
-        if let Some(member) = self.members.iter_mut().find(|member| member.leg == listener) {
-            if member.own.playback_ended(now, id, &mut self.out) {
-                collect(&mut self.out, listener, &[], &mut self.orders);
-                return;
-            }
+        let listening = self.members.iter_mut().find(|member| member.leg == listener);
+        if listening.is_some_and(|member| member.own.playback_ended(now, id, &mut self.out)) {
+            collect(&mut self.out, listener, &[], &mut self.orders);
+            return;
         }
         for of in &mut self.interpretations {
             if of.track.playback_ended(now, id, &mut self.out) {
