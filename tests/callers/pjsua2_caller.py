@@ -1,7 +1,10 @@
 """A call by PJSUA2, the user agent of the PJSIP project: plays a WAV once told to, records what it hears.
 
-usage: pjsua2_caller.py URI USER CODEC PLAY.wav RECORD.wav   (the password comes in SIP_PASSWORD)
-Prints "connected" when the call is answered; plays on the line "play" from standard input; hangs up on "hangup".
+usage: pjsua2_caller.py URI USER CODEC PLAY.wav RECORD.wav [ANSWER]   (the password comes in SIP_PASSWORD)
+Prints "connected" when the call is answered, "ended" and why when it ends without us; plays on the line "play" from
+standard input; hangs up on "hangup".
+With ANSWER it calls nobody: it registers where URI is, prints "registered", and gives the first call that answer, a
+status such as 200 or 486.
 """
 
 import os
@@ -15,8 +18,8 @@ ANSWER_WITHIN_S = 15
 
 
 class Call(pj.Call):
-    def __init__(self, account, play, record):
-        super().__init__(account)
+    def __init__(self, account, play, record, call_id=pj.PJSUA_INVALID_ID):
+        super().__init__(account, call_id)
         self.play, self.record = play, record
         self.media, self.player, self.recorder = None, None, None
         self.refusal = None
@@ -63,28 +66,61 @@ def endpoint(codec):
     return ep
 
 
-def account(uri, user):
+class Account(pj.Account):
+    def __init__(self, play, record):
+        super().__init__()
+        self.play, self.record = play, record
+        self.incoming, self.registered = None, False
+
+    def onRegState(self, prm):
+        self.registered = prm.code == 200
+
+    def onIncomingCall(self, prm):
+        self.incoming = self.incoming or Call(self, self.play, self.record, prm.callId)
+
+
+def account(uri, user, play, record, registers):
     config = pj.AccountConfig()
     host = uri.split("@")[1]
     config.idUri = f"sip:{user}@{host}"
+    if registers:
+        config.regConfig.registrarUri = f"sip:{host}"
     config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, os.environ["SIP_PASSWORD"]))
     config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
-    result = pj.Account()
+    result = Account(play, record)
     result.create(config)
     return result
 
 
+def answered_call(ep, acc, answer):
+    while not acc.registered:
+        ep.libHandleEvents(20)
+    print("registered", flush=True)
+    while acc.incoming is None:
+        ep.libHandleEvents(20)
+        if select.select([sys.stdin], [], [], 0)[0]:
+            leave(0)
+    print("ringing", flush=True)
+    prm = pj.CallOpParam()
+    prm.statusCode = answer
+    acc.incoming.answer(prm)
+    return acc.incoming
+
+
 def main():
-    uri, user, codec, play, record = sys.argv[1:]
+    uri, user, codec, play, record, *answer = sys.argv[1:]
     ep = endpoint(codec)
-    acc = account(uri, user)
-    call = Call(acc, play, record)
-    call.makeCall(uri, pj.CallOpParam(True))
+    acc = account(uri, user, play, record, registers=bool(answer))
+    if answer:
+        call = answered_call(ep, acc, int(answer[0]))
+    else:
+        call = Call(acc, play, record)
+        call.makeCall(uri, pj.CallOpParam(True))
     started = time.monotonic()
     connected = False
     while not call.refusal:
         ep.libHandleEvents(20)
-        if not connected and call.media and call.getInfo().state == pj.PJSIP_INV_STATE_CONFIRMED:
+        if not (connected or call.refusal) and call.media and call.getInfo().state == pj.PJSIP_INV_STATE_CONFIRMED:
             connected = True
             print("connected", flush=True)
         if not connected and time.monotonic() - started > ANSWER_WITHIN_S:
@@ -96,7 +132,8 @@ def main():
             elif word in ("hangup", ""):
                 break
     if call.refusal:
-        sys.exit(f"the call ended: {call.refusal}")
+        print(f"ended {call.refusal}", flush=True)
+        leave(1)
     call.hangup(pj.CallOpParam(True))
     until = time.monotonic() + 1
     while time.monotonic() < until and not call.refusal:

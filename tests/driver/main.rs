@@ -6,4 +6,5 @@ mod audio;
 mod caller;
 mod daemon;
 mod lifecycle;
+mod phones;
 mod rig;

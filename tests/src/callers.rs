@@ -48,6 +48,30 @@ impl Pjsua2 {
     /// # Panics
     /// Where the call is refused or not answered.
     pub fn call(plan: &Plan<'_>) -> Self {
+        let mut caller = Self::dial(plan);
+        caller.wait_connected();
+        caller
+    }
+
+    /// Calls, without waiting for an answer.
+    ///
+    /// # Panics
+    /// Where PJSUA2 cannot be started.
+    pub fn dial(plan: &Plan<'_>) -> Self {
+        Self::start(plan, &[])
+    }
+
+    /// Registers, and will give the first call this answer, a SIP status.
+    ///
+    /// # Panics
+    /// Where the phone is not registered.
+    pub fn register(plan: &Plan<'_>, answer: u16) -> Self {
+        let mut phone = Self::start(plan, &[answer.to_string()]);
+        phone.wait_for("registered", ANSWER_WITHIN);
+        phone
+    }
+
+    fn start(plan: &Plan<'_>, more: &[String]) -> Self {
         let python = Cache::locate().expect("a cache").test_python();
         let recording = plan.directory.join(format!("pjsua2-{}.wav", plan.phone.extension));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("callers/pjsua2_caller.py");
@@ -56,6 +80,7 @@ impl Pjsua2 {
             .arg(format!("sip:{}@{}", plan.extension, plan.sip))
             .args([&plan.phone.extension, plan.codec])
             .args([plan.speech, &recording])
+            .args(more)
             .env("SIP_PASSWORD", &plan.phone.secret)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -65,9 +90,23 @@ impl Pjsua2 {
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let (sender, said) = channel();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut caller = Self { child, words, said, recording };
-        caller.wait_for("connected", ANSWER_WITHIN);
-        caller
+        Self { child, words, said, recording }
+    }
+
+    /// Waits for the call to be answered.
+    ///
+    /// # Panics
+    /// Where it is not.
+    pub fn wait_connected(&mut self) {
+        self.wait_for("connected", ANSWER_WITHIN);
+    }
+
+    /// Waits for the other side to end or refuse the call; the SIP status and its words.
+    ///
+    /// # Panics
+    /// Where the call goes on.
+    pub fn ended(&mut self, limit: Duration) -> String {
+        self.wait_for("ended ", limit)["ended ".len()..].to_owned()
     }
 
     /// Begins to speak.
@@ -89,14 +128,14 @@ impl Pjsua2 {
         Wav::read(&self.recording)
     }
 
-    /// PJSIP writes its own messages between the script's words.
-    fn wait_for(&mut self, word: &str, limit: Duration) {
+    /// The next line that begins with `word`. PJSIP writes its own messages between the script's words.
+    fn wait_for(&mut self, word: &str, limit: Duration) -> String {
         let until = Instant::now() + limit;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let line = self.said.recv_timeout(left).expect("PJSUA2 says what it does: see its message above");
-            if line == word {
-                return;
+            if line.starts_with(word) {
+                return line;
             }
             eprintln!("PJSUA2: {line}");
         }

@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod hub;
 mod keys;
 pub mod leg;
+pub mod leg_name;
 mod logging;
 pub mod media;
 pub mod ports;

@@ -7,8 +7,9 @@ use tokio::task::JoinHandle;
 
 use crate::hub::Hub;
 use crate::leg::{self, Line};
+use crate::leg_name::LegName;
 use crate::media::MediaEvents;
-use crate::watcher::{Sighting, Watcher, extension_of};
+use crate::watcher::{Sighting, Watcher};
 
 /// Starts a leg for each pair of pipes, ends it with them, and passes on what the media thread says.
 pub(crate) struct Switchboard {
@@ -86,9 +87,9 @@ impl Switchboard {
         if self.legs.contains_key(id) {
             return;
         }
-        let room = extension_of(id).map_err(str::to_owned).and_then(|extension| {
-            let room = self.hub.room(extension);
-            room.ok_or_else(|| format!("no room is dialled as {extension}; add a [[room]] or dial another"))
+        let room = LegName::parse(id).map_err(str::to_owned).and_then(|LegName { dialled, .. }| {
+            let room = self.hub.room(dialled);
+            room.ok_or_else(|| format!("no room is dialled as {dialled}; add a [[room]] or dial another"))
         });
         let room = match room {
             Ok(room) => room.clone(),

@@ -13,8 +13,6 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::ports::pipe::{in_path, out_path};
 
-/// The longest id of a leg.
-const LONGEST_ID: usize = 64;
 const IN_SUFFIX: &str = "_in.pcm";
 const OUT_SUFFIX: &str = "_out.pcm";
 /// The kernel does not tell of a directory's removal while a pipe in it is still open somewhere.
@@ -133,21 +131,6 @@ fn id_of(name: &OsStr, suffix: &str) -> Option<String> {
     (!id.is_empty() && !id.starts_with('.')).then(|| id.to_owned())
 }
 
-/// The extension that a leg was dialled with: the part of its id before the first `-`.
-///
-/// # Errors
-/// What is wrong with the id.
-pub fn extension_of(id: &str) -> Result<&str, &'static str> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if id.len() > LONGEST_ID || !id.chars().all(is_plain) {
-        return Err("an id is at most 64 letters, digits, '.', '_' or '-'");
-    }
-    match id.split_once('-') {
-        Some((extension, rest)) if !extension.is_empty() && !rest.is_empty() => Ok(extension),
-        _ => Err("an id is EXTENSION-UNIQUEID"),
-    }
-}
-
 /// Checks a pair before it is opened. Nothing at the paths is touched. Answers whether both are there.
 ///
 /// # Errors
@@ -180,16 +163,6 @@ pub fn inspect(directory: &Path, id: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_give_their_extension() {
-        assert_eq!(extension_of("700-1732.5"), Ok("700"));
-        assert_eq!(extension_of("7_0-a-b"), Ok("7_0"));
-        let long = format!("700-{}", "1".repeat(61));
-        for id in ["", "700", "-1", "700-", "700-a/b", "700-é", &long] {
-            assert!(extension_of(id).is_err(), "{id}");
-        }
-    }
 
     #[test]
     fn only_complete_visible_names_are_pairs() {
