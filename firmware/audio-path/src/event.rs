@@ -23,12 +23,21 @@ pub enum DropReason {
     Flushed,
     /// Audio that had waited in the pipe from before the daemon attached.
     Stale,
+    /// The phone's side was ahead of the legs that hear it: the session had the frame, they did not.
+    OriginalAhead,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 6] =
-        [Self::UplinkFull, Self::PipeFull, Self::Flood, Self::PortDown, Self::Flushed, Self::Stale];
+    pub const ALL: [Self; 7] = [
+        Self::UplinkFull,
+        Self::PipeFull,
+        Self::Flood,
+        Self::PortDown,
+        Self::Flushed,
+        Self::Stale,
+        Self::OriginalAhead,
+    ];
 
     /// The reason as metrics and reports spell it.
     pub const fn name(self) -> &'static str {
@@ -39,6 +48,7 @@ impl DropReason {
             Self::PortDown => "port_down",
             Self::Flushed => "flushed",
             Self::Stale => "stale",
+            Self::OriginalAhead => "original_ahead",
         }
     }
 }

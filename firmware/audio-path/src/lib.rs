@@ -2,15 +2,18 @@
 //! the rest of the daemon. Nothing here does I/O, reads a clock or allocates after `new()`.
 //!
 //! A frame's way through this crate: bytes from a port → [`Reframer`] → [`ArrivalLimit`] → a ring of
-//! [`Captured`]; a ring of [`Playable`] → [`Playout`] → bytes to a port.
+//! [`Captured`]; rings of [`Playable`] → [`Playout`] → [`Mix`], with what other legs' [`Relay`]s give → bytes to a port.
 
 mod arrival;
+mod bridge;
 mod counters;
 mod event;
 mod frame;
 mod histogram;
+mod mix;
 mod playout;
 mod reframe;
+mod relay;
 mod ring;
 mod time;
 
@@ -19,7 +22,9 @@ pub use counters::LegCounters;
 pub use event::{DropReason, LegId, MediaEvent, MediaEventKind, SegmentId};
 pub use frame::{Captured, Epoch, FRAME_BYTES, FRAME_MS, Frame, Playable, SAMPLE_RATE, SAMPLES_PER_FRAME};
 pub use histogram::Histogram;
+pub use mix::{Ducking, Gain, Level, Mix};
 pub use playout::{Played, Playout};
 pub use reframe::Reframer;
+pub use relay::{Relay, Relayed};
 pub use ring::{Consumer, Producer, prefaulted_ring, ring};
 pub use time::Timestamp;

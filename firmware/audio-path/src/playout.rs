@@ -1,14 +1,11 @@
+use crate::bridge::Bridge;
 use crate::{Frame, Playable, SegmentId};
-
-/// How many frames a gap inside a segment is bridged with its fading echo: past 60 ms a repeat is heard as one.
-const BRIDGED_FRAMES: u32 = 3;
 
 /// Turns what is ready at each tick into exactly one frame: speech, a bridged gap, or silence.
 #[derive(Clone, Debug, Default)]
 pub struct Playout {
     current: Option<SegmentId>,
-    last: Option<Frame>,
-    gap: u32,
+    bridge: Bridge,
 }
 
 /// The outcome of one tick of [`Playout`].
@@ -42,9 +39,8 @@ impl Playout {
     fn play(&mut self, playable: &Playable) -> Played {
         let starts = self.current != Some(playable.segment);
         let replaced = if starts { self.current } else { None };
-        self.gap = 0;
         self.current = (!playable.last).then_some(playable.segment);
-        self.last = (!playable.last).then_some(playable.frame);
+        self.bridge.remember(Some(&playable.frame).filter(|_| !playable.last));
         Played {
             frame: playable.frame,
             started: starts.then_some(playable.segment),
@@ -54,13 +50,7 @@ impl Playout {
     }
 
     fn bridge(&mut self) -> Played {
-        self.gap = self.gap.saturating_add(1);
-        let mut frame = Frame::SILENCE;
-        if let Some(last) = self.last.filter(|_| self.gap <= BRIDGED_FRAMES) {
-            for (sample, source) in frame.0.iter_mut().zip(last.0) {
-                *sample = source >> self.gap;
-            }
-        }
+        let frame = self.bridge.missing().unwrap_or(Frame::SILENCE);
         Played { frame, started: None, ended: None, concealed: true }
     }
 }

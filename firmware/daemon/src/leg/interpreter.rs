@@ -64,7 +64,7 @@ pub(super) async fn serve(
     port: Port,
     down: &Notify,
 ) -> Result<(), Full> {
-    let ends = hub.media.attach_room(port)?;
+    let ends = hub.media.attach_room(port, 1)?;
     let leg_id = ends.id;
     let (inbox, media_events) = Inbox::new();
     let mut listed = Listed::enter(hub, leg_id, &line.id, room, &ends.shared, &inbox);
@@ -99,7 +99,7 @@ impl<'a> InterpreterLeg<'a> {
         tokio::spawn(translator.clone().warm());
         Self {
             hub,
-            ring_capacity: ends.playable.vacant(),
+            ring_capacity: ends.playable[0].vacant(),
             ends,
             room,
             playback: Playback::default(),
@@ -329,11 +329,11 @@ impl<'a> InterpreterLeg<'a> {
 
     /// Hands speech to the phone, never far ahead.
     fn top_up(&mut self) {
-        while self.ring_capacity - self.ends.playable.vacant() < FRAMES_AHEAD {
+        while self.ring_capacity - self.ends.playable[0].vacant() < FRAMES_AHEAD {
             let Some(Next { segment, last, frame }) = self.playback.next_frame() else { return };
-            let playable = Playable { epoch: self.ends.shared.epoch(), segment, last, frame };
+            let playable = Playable { epoch: self.ends.shared.epoch(0), segment, last, frame };
             self.handed_over = Some(segment);
-            if self.ends.playable.push(playable).is_ok() {
+            if self.ends.playable[0].push(playable).is_ok() {
                 self.tell(Input::Rendered(&frame));
             }
         }

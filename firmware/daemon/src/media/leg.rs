@@ -5,41 +5,53 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use audio_path::{
-    ArrivalLimit, Captured, Consumer, DropReason, Epoch, Frame, LegCounters, LegId, MediaEvent,
-    MediaEventKind, Playable, Playout, Producer, Timestamp,
+    ArrivalLimit, Captured, DropReason, Epoch, Frame, LegCounters, LegId, MediaEvent, MediaEventKind,
+    Timestamp,
 };
 use rt_sys::fifo::Transfer;
 
+use super::room::{MAX_LANES, Room, Voices};
 use crate::ports::{Arrived, Port, READ_BYTES, Written};
 
 /// What an echo leg may hold back: 120 ms.
 const ECHO_FRAMES: usize = 6;
 
-/// What both sides of a leg see: counters, written by the media thread, and the epoch, raised by the session.
+/// What both sides of a leg see: counters, written by the media thread, and the epochs, raised by the session.
 #[derive(Debug, Default)]
 pub struct LegShared {
     /// What happened to the leg's frames.
     pub counters: LegCounters,
-    epoch: AtomicU32,
+    epochs: [AtomicU32; MAX_LANES],
 }
 
 impl LegShared {
-    /// The current generation of the leg's playback.
-    pub fn epoch(&self) -> Epoch {
-        Epoch(self.epoch.load(Ordering::Acquire))
+    /// The current generation of what a lane plays.
+    ///
+    /// # Panics
+    /// Where no leg can have such a lane.
+    pub fn epoch(&self, lane: usize) -> Epoch {
+        Epoch(self.epochs[lane].load(Ordering::Acquire))
     }
 
-    /// Starts a new generation: what was queued before is discarded, and counted, at the next tick.
-    pub fn flush(&self) -> Epoch {
-        Epoch(self.epoch.fetch_add(1, Ordering::AcqRel) + 1)
+    /// Starts a new generation of a lane: what was queued in it before is discarded, and counted, at the next tick.
+    ///
+    /// # Panics
+    /// Where no leg can have such a lane.
+    pub fn flush_lane(&self, lane: usize) {
+        self.epochs[lane].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The same for all lanes.
+    pub fn flush(&self) {
+        (0..MAX_LANES).for_each(|lane| self.flush_lane(lane));
     }
 }
 
 /// What becomes of a leg's audio.
 #[expect(clippy::large_enum_variant, reason = "a leg is boxed whole and stays where it is")]
 pub(super) enum Duty {
-    /// It goes to the session, and the session's comes back.
-    Room { captured: Producer<Captured>, playable: Consumer<Playable>, playout: Playout },
+    /// It goes to the session and to other legs; the session's and theirs comes back.
+    Room(Room),
     /// It comes back at the next tick.
     Echo(heapless::Deque<Frame, ECHO_FRAMES>),
     /// It comes back at once.
@@ -51,7 +63,7 @@ impl Duty {
     /// all the work on a frame, so it is better shared.
     pub(super) fn gather_nanos(&self) -> u64 {
         match self {
-            Self::Room { .. } | Self::Echo(_) => 4_000_000,
+            Self::Room(_) | Self::Echo(_) => 4_000_000,
             Self::EchoDirect => 800_000,
         }
     }
@@ -64,7 +76,6 @@ pub(super) struct MediaLeg {
     pub(super) shared: Arc<LegShared>,
     pub(super) duty: Duty,
     limit: ArrivalLimit,
-    epoch: Epoch,
     number: u64,
 }
 
@@ -81,7 +92,7 @@ pub(super) trait Outlet {
 impl MediaLeg {
     pub(super) fn new(id: LegId, port: Port, shared: Arc<LegShared>, duty: Duty) -> Self {
         shared.counters.count_dropped(DropReason::Stale, port.stale_frames());
-        Self { id, port, shared, duty, limit: ArrivalLimit::default(), epoch: Epoch::default(), number: 0 }
+        Self { id, port, shared, duty, limit: ArrivalLimit::default(), number: 0 }
     }
 
     /// Takes a newly opened port in place of the one whose sides went away, which it gives back.
@@ -114,10 +125,15 @@ impl MediaLeg {
     }
 
     /// Plays this leg's frame of the tick.
-    pub(super) fn tick(&mut self, now: Timestamp, outlet: &mut impl Outlet) {
+    pub(super) fn tick(&mut self, now: Timestamp, voices: &Voices, outlet: &mut impl Outlet) {
         self.limit.tick();
         match &mut self.duty {
-            Duty::Room { .. } => self.play(now, outlet),
+            Duty::Room(room) => {
+                let (frame, marks) = room.play(&self.shared, voices);
+                self.write(&frame, now, outlet);
+                let leg = self.id;
+                marks.into_iter().for_each(|kind| outlet.event(MediaEvent { leg, at: now, kind }));
+            }
             Duty::Echo(queue) => {
                 let frame = queue.pop_front().unwrap_or(Frame::SILENCE);
                 self.write(&frame, now, outlet);
@@ -134,9 +150,9 @@ impl MediaLeg {
             return;
         }
         let passed = match &mut self.duty {
-            Duty::Room { captured, .. } => {
+            Duty::Room(room) => {
                 outlet.captured();
-                captured.push(Captured { number, at: now, frame: *frame }).is_ok()
+                room.capture(&Captured { number, at: now, frame: *frame }, &self.shared.counters)
             }
             Duty::Echo(queue) => queue.push_back(*frame).is_ok(),
             Duty::EchoDirect => {
@@ -149,31 +165,6 @@ impl MediaLeg {
         } else {
             self.shared.counters.count_dropped(DropReason::UplinkFull, 1);
         }
-    }
-
-    fn play(&mut self, now: Timestamp, outlet: &mut impl Outlet) {
-        let Duty::Room { playable, playout, .. } = &mut self.duty else { return };
-        let epoch = self.shared.epoch();
-        if epoch != self.epoch {
-            self.epoch = epoch;
-            playout.reset();
-        }
-        let mut next = playable.pop();
-        while next.as_ref().is_some_and(|playable| playable.epoch < epoch) {
-            self.shared.counters.count_dropped(DropReason::Flushed, 1);
-            next = playable.pop();
-        }
-        let played = playout.next(next.as_ref());
-        if played.concealed {
-            self.shared.counters.count_concealed();
-        }
-        self.write(&played.frame, now, outlet);
-        let (leg, at) = (self.id, now);
-        let ended = played.ended.map(MediaEventKind::SegmentEnded);
-        let started = played.started.map(MediaEventKind::SegmentStarted);
-        // A segment that another replaced ended before that one started; one that ends here started first.
-        let order = if played.started == played.ended { [started, ended] } else { [ended, started] };
-        order.into_iter().flatten().for_each(|kind| outlet.event(MediaEvent { leg, at, kind }));
     }
 
     fn write(&mut self, frame: &Frame, at: Timestamp, outlet: &mut impl Outlet) {

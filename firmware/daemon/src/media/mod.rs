@@ -3,10 +3,13 @@
 //! [`start`] gives a [`Media`], from which legs are attached and detached by anyone, and the one [`MediaEvents`],
 //! whose owner waits for news, takes events and so also drops what the media thread is done with.
 
+mod hearing;
 mod leg;
+mod room;
 mod status;
 mod thread;
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -14,17 +17,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use audio_path::{
-    Captured, Consumer, Epoch, FRAME_MS, Frame, LegId, MediaEvent, Playable, Playout, Producer, SegmentId,
+    Captured, Consumer, Epoch, FRAME_MS, Frame, Gain, LegId, MediaEvent, Playable, Producer, SegmentId,
     Timestamp, prefaulted_ring, ring,
 };
 use rt_sys::poll::Poll;
 use rt_sys::{Ticker, Wake, WakeListener, alloc, sched};
 
 pub use leg::LegShared;
+pub use room::{MAX_LANES, MAX_ORIGINALS};
 pub use status::{Grants, Lateness, MediaStatus};
 
 use crate::ports::{Port, READ_BYTES};
+use hearing::{Hearing, Wanted};
 use leg::{Duty, MediaLeg};
+use room::Room;
 use status::Counters;
 use thread::{Command, MediaThread, Outbox, Retired};
 
@@ -32,8 +38,10 @@ use thread::{Command, MediaThread, Outbox, Retired};
 pub const MAX_LEGS: usize = 256;
 /// Captured frames that may wait for the session: 1.28 s.
 const CAPTURED_FRAMES: usize = 64;
-/// Frames that may wait for playback: 2.56 s.
+/// Frames that may wait for playback in a leg's first lane: 2.56 s.
 const PLAYABLE_FRAMES: usize = 128;
+/// The same in each other lane: 1.28 s.
+const MORE_PLAYABLE_FRAMES: usize = 64;
 
 /// How the media thread is to run.
 #[derive(Clone, Debug)]
@@ -59,9 +67,10 @@ pub struct LegEnds {
     pub id: LegId,
     /// Frames from the caller.
     pub captured: Consumer<Captured>,
-    /// Frames to the caller.
-    pub playable: Producer<Playable>,
-    /// Counters and the playback epoch.
+    /// Frames to the caller, one ring a lane: what the lanes play is heard at once. Segments are unique in the leg,
+    /// whichever lane plays them.
+    pub playable: Vec<Producer<Playable>>,
+    /// Counters and the playback epochs.
     pub shared: Arc<LegShared>,
 }
 
@@ -93,6 +102,20 @@ pub struct MediaEvents {
 #[error("{MAX_LEGS} legs are in use, which is the most; the call is refused")]
 pub struct Full;
 
+/// A leg cannot hear such a list of voices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unheard {
+    /// It would hear itself.
+    #[error("a leg does not hear itself")]
+    Itself,
+    /// A voice would be heard twice.
+    #[error("a leg is listed twice")]
+    Twice,
+    /// There are too many.
+    #[error("a leg hears {MAX_ORIGINALS} others at most")]
+    TooMany,
+}
+
 /// Starts the media thread. Must be called within a tokio runtime.
 ///
 /// Where real-time scheduling or locked memory is refused it runs on without, and [`MediaStatus`] says so.
@@ -102,8 +125,8 @@ pub struct Full;
 pub fn start(config: &MediaConfig) -> io::Result<(Media, MediaEvents)> {
     let (command_in, command_out) = ring(MAX_LEGS);
     let (event_in, event_out) = ring(8 * MAX_LEGS);
-    // Each leg can bring itself, a port and two descriptors.
-    let (retired_in, retired_out) = ring(4 * MAX_LEGS);
+    // Each leg can bring itself, a port, two descriptors, and a list of voices each time who it hears changes.
+    let (retired_in, retired_out) = ring(8 * MAX_LEGS);
     let (wake, session_wake) = (Wake::new()?, Wake::new()?);
     let counters = Arc::new(Counters::default());
     let outbox = Outbox {
@@ -158,6 +181,7 @@ fn serve(
             wake,
             commands,
             legs,
+            hearing: Hearing::new(),
             outbox,
             gather_nanos: 0,
             buffer: [0; READ_BYTES],
@@ -202,20 +226,44 @@ fn claim_real_time(config: &MediaConfig) -> Grants {
 }
 
 impl Media {
-    /// Attaches a leg whose audio goes to the session.
+    /// Attaches a leg whose audio goes to the session, which speaks to it in `lanes` at once.
     ///
     /// # Errors
     /// [`Full`].
-    pub fn attach_room(&self, port: Port) -> Result<LegEnds, Full> {
+    ///
+    /// # Panics
+    /// Where `lanes` is 0 or above [`MAX_LANES`].
+    pub fn attach_room(&self, port: Port, lanes: usize) -> Result<LegEnds, Full> {
+        assert!((1..=MAX_LANES).contains(&lanes), "{lanes} lanes");
         let silence = Frame::SILENCE;
         let origin = Timestamp::default();
         let filler = Captured { number: 0, at: origin, frame: silence };
         let (captured_in, captured) = prefaulted_ring(CAPTURED_FRAMES, &filler);
         let filler = Playable { epoch: Epoch(0), segment: SegmentId(0), last: false, frame: silence };
-        let (playable, playable_out) = prefaulted_ring(PLAYABLE_FRAMES, &filler);
-        let duty = Duty::Room { captured: captured_in, playable: playable_out, playout: Playout::default() };
-        let (id, shared) = self.attach(port, duty)?;
+        let room_of = |lane| if lane == 0 { PLAYABLE_FRAMES } else { MORE_PLAYABLE_FRAMES };
+        let (playable, playable_out): (Vec<_>, Vec<_>) =
+            (0..lanes).map(|lane| prefaulted_ring(room_of(lane), &filler)).unzip();
+        let (id, shared) = self.attach(port, Duty::Room(Room::new(captured_in, playable_out)))?;
         Ok(LegEnds { id, captured, playable, shared })
+    }
+
+    /// From the next tick on `listener` hears the voices of these legs as they speak, in place of those it heard before,
+    /// each at its gain. While any lane plays to it they are ducked. Legs that are not attached to a room are left
+    /// out, and one that is detached later is heard no more.
+    ///
+    /// # Errors
+    /// [`Unheard`]; it then hears what it did before.
+    pub fn hear(&self, listener: LegId, originals: &[(LegId, Gain)]) -> Result<(), Unheard> {
+        let wanted = Wanted::from_slice(originals).map_err(|_| Unheard::TooMany)?;
+        if wanted.iter().any(|(leg, _)| *leg == listener) {
+            return Err(Unheard::Itself);
+        }
+        let legs: HashSet<LegId> = wanted.iter().map(|(leg, _)| *leg).collect();
+        if legs.len() < wanted.len() {
+            return Err(Unheard::Twice);
+        }
+        self.send(Command::Hear(listener, Box::new(wanted)));
+        Ok(())
     }
 
     /// Attaches a leg that hears itself.
@@ -297,6 +345,7 @@ impl MediaEvents {
                     log::debug!("leg {} retired", leg.id.0);
                 }
                 Retired::Port(port) => drop(port),
+                Retired::Wanted(wanted) => drop(wanted),
                 Retired::Descriptor(descriptor) => drop(descriptor),
             }
         }

@@ -10,9 +10,10 @@ use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
 const LADDER: &str = "dragoman-tests";
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "scenario",
     "process",
+    "media",
     "health",
     "engines",
     "daemon_engines",
@@ -83,6 +84,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
         let what = match target.as_str() {
             "scenario" => "calls on a simulated clock",
             "process" => "the daemon as a process: pipes, faults",
+            "media" => "the media thread: lanes, voices, mixing, to the sample",
             "health" => "what the daemon tells of itself over HTTP",
             "engines" => "the engine server and a client of another maker",
             "daemon_engines" => "the daemon and engines of other makers",
