@@ -1,5 +1,6 @@
 //! The whole box with callers that nobody here wrote: real SIP, real Asterisk, real speech, real models.
 
+mod between;
 mod interpreted;
 mod keys;
 mod killed;

@@ -64,7 +64,8 @@ impl Rig {
 fn dropped_by_driver(line: &str) -> Option<u64> {
     let columns: Vec<_> = line.split_whitespace().collect();
     let number = |index: usize| columns.get(index)?.parse::<u64>().ok();
-    (columns.len() == 8 && line.starts_with("700-")).then(|| Some(number(4)? + number(5)? + number(6)?))?
+    (columns.len() == 8 && line.starts_with(|first: char| first.is_ascii_digit()))
+        .then(|| Some(number(4)? + number(5)? + number(6)?))?
 }
 
 /// The daemon's events as they come.

@@ -15,6 +15,7 @@ use crate::config::{Config, Room};
 use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media};
 use crate::report::{self, Report};
+use crate::rooms::Rooms;
 use crate::tally::{FrameTotals, Tally};
 
 /// Lines that a reader of the control socket may be behind before it is cut off.
@@ -39,6 +40,8 @@ pub struct Hub {
     pub outside: Outside,
     /// What happened in calls, counted.
     pub tally: Tally,
+    /// The rooms that several legs are in.
+    pub(crate) rooms: Rooms,
     started: Timestamp,
     health_at: OnceLock<SocketAddr>,
     legs: Mutex<Legs>,
@@ -107,16 +110,12 @@ impl Hub {
             media,
             outside,
             tally: Tally::default(),
+            rooms: Rooms::default(),
             started: now(),
             health_at: OnceLock::new(),
             legs: Mutex::default(),
             lines,
         }
-    }
-
-    /// The room that is dialled as `extension`.
-    pub fn room(&self, extension: &str) -> Option<&Room> {
-        self.config.rooms.iter().find(|room| room.extension == extension)
     }
 
     /// Tells an event to whoever listens.
@@ -200,6 +199,13 @@ impl Hub {
         let entry = legs.live.get(&leg).ok_or_else(|| format!("there is no leg {}", leg.0))?;
         let none = |_| format!("the room {} offers no own voices; set own_voices", entry.room.extension);
         entry.inbox.wishes.send(wish).map(|_| ()).map_err(none)
+    }
+
+    /// Hangs a leg's phone up.
+    pub(crate) fn dismiss(&self, leg: LegId) {
+        if let Some(entry) = self.legs().live.get(&leg) {
+            log::info!("leg {} ({}) is dismissed", leg.0, entry.id);
+        }
     }
 
     /// Passes on a key of the phone whose pipes are called `id`; keys that nobody waits for do nothing.

@@ -18,6 +18,7 @@ mod logging;
 pub mod media;
 pub mod ports;
 pub mod report;
+mod rooms;
 mod switchboard;
 pub mod tally;
 pub mod watcher;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::config::{Config, Room, RoomKind};
 use crate::hub::Hub;
-use crate::leg::{self, Line};
+use crate::leg::{self, Destination, Line};
 use crate::leg_name::LegName;
 use crate::media::MediaEvents;
+use crate::rooms::Place;
 use crate::watcher::{Sighting, Watcher};
 
 /// Starts a leg for each pair of pipes, ends it with them, and passes on what the media thread says.
@@ -87,17 +89,14 @@ impl Switchboard {
         if self.legs.contains_key(id) {
             return;
         }
-        let room = LegName::parse(id).map_err(str::to_owned).and_then(|LegName { dialled, .. }| {
-            let room = self.hub.room(dialled);
-            room.ok_or_else(|| format!("no room is dialled as {dialled}; add a [[room]] or dial another"))
-        });
-        let room = match room {
-            Ok(room) => room.clone(),
+        let name = LegName::parse(id).map_err(str::to_owned);
+        let to = match name.and_then(|name| destination(&self.hub.config, name)) {
+            Ok(to) => to,
             Err(reason) => return leg::refuse(&self.hub, id, &reason),
         };
         let down = Arc::new(Notify::new());
         let line = Line::of_pipes(id);
-        let task = tokio::spawn(leg::supervise(Arc::clone(&self.hub), line, room, Arc::clone(&down)));
+        let task = tokio::spawn(leg::supervise(Arc::clone(&self.hub), line, to, Arc::clone(&down)));
         self.legs.insert(id.to_owned(), Leg { down, task });
     }
 
@@ -106,4 +105,31 @@ impl Switchboard {
             leg.down.notify_one();
         }
     }
+}
+
+/// Where a leg of this name belongs.
+fn destination(config: &Config, name: LegName<'_>) -> Result<Destination, String> {
+    let room = room(config, name)?;
+    let (RoomKind::Conference(several) | RoomKind::Call(several)) = room.kind else {
+        return Ok(Destination { room, place: None });
+    };
+    let phone = name.phone.and_then(|phone| config.phone(phone));
+    let language = phone.map(|phone| phone.language).ok_or_else(|| {
+        let phone = name.phone.unwrap_or("it");
+        format!("which language is spoken is not known: {phone} is no [[phone]] of the configuration")
+    })?;
+    let is_call = matches!(room.kind, RoomKind::Call(_));
+    let key = name.call.filter(|_| is_call).unwrap_or(name.dialled).to_owned();
+    Ok(Destination { room, place: Some(Place { key, several, is_call, language }) })
+}
+
+fn room(config: &Config, LegName { dialled, call, .. }: LegName<'_>) -> Result<Room, String> {
+    if let Some(room) = config.rooms.iter().find(|room| room.extension == dialled) {
+        return Ok(room.clone());
+    }
+    if call.is_some() && config.phone(dialled).is_some() {
+        let kind = RoomKind::Call(config.calls);
+        return Ok(Room { extension: dialled.to_owned(), kind, own_voices: None });
+    }
+    Err(format!("no room is dialled as {dialled}; add a [[room]] or dial another"))
 }

@@ -93,7 +93,7 @@ impl Cue {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "each variant's text tells its fields")]
 pub enum Action {
-    /// Open a recognition for speech in one of these languages.
+    /// Open a recognition for speech in one of these languages; the same twice where there is but one.
     OpenAsr { utterance: UtteranceId, languages: [Language; 2] },
     /// Send the utterance's next 20 ms.
     SendAudio { utterance: UtteranceId, frame: Box<Frame> },

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::asterisk::{self, Asterisk};
 use crate::cache::Cache;
-use crate::daemon::{self, Daemon, Room};
+use crate::daemon::{self, Daemon, Phone, Room};
 use crate::engines::{self, Engines};
 use crate::programs::{driver, in_repository, program};
 use crate::run_dir::RunDir;
@@ -23,17 +23,22 @@ pub struct Options {
     pub sip: SocketAddr,
     /// What can be dialled.
     pub rooms: Vec<Room>,
+    /// Which phone speaks which language.
+    pub phones: Vec<Phone>,
 }
 
 impl Default for Options {
-    /// On loopback: 700 interprets between English and Spanish, 790 and 791 give an echo.
+    /// On loopback: 700 interprets between English and Spanish, 790 and 791 give an echo; 101 and 103 speak English, 102
+    /// speaks Spanish.
     fn default() -> Self {
         let rooms = vec![
             Room::interpreter("700", ["en", "es"]),
             Room::of_kind("790", "echo"),
             Room::of_kind("791", "echo-direct"),
         ];
-        Self { sip: SocketAddr::new(LOOPBACK, 0), rooms }
+        let phones = [("101", "en"), ("102", "es"), ("103", "en")];
+        let phones = phones.map(|(extension, language)| Phone::new(extension, language)).to_vec();
+        Self { sip: SocketAddr::new(LOOPBACK, 0), rooms, phones }
     }
 }
 
@@ -89,6 +94,7 @@ impl Appliance {
             pipes: asterisk.pipes(),
             engines: tables,
             rooms: options.rooms,
+            phones: options.phones,
         })?;
         Ok(Self { daemon, engines, asterisk, run_dir })
     }

@@ -29,6 +29,27 @@ pub struct Options {
     pub engines: toml::Table,
     /// What can be dialled.
     pub rooms: Vec<Room>,
+    /// The phones that speak one language each.
+    pub phones: Vec<Phone>,
+}
+
+/// One phone of the configuration.
+#[derive(Clone, Debug, Serialize)]
+pub struct Phone {
+    /// Its number.
+    pub extension: String,
+    /// Whose it is.
+    pub name: String,
+    /// What is spoken into it.
+    pub language: String,
+}
+
+impl Phone {
+    /// A phone that is called after its number.
+    pub fn new(extension: &str, language: &str) -> Self {
+        let name = format!("Phone {extension}");
+        Self { extension: extension.to_owned(), name, language: language.to_owned() }
+    }
 }
 
 /// One room of the configuration.
@@ -36,7 +57,7 @@ pub struct Options {
 pub struct Room {
     /// What is dialled.
     pub extension: String,
-    /// `interpreter`, `echo`, `echo-direct`.
+    /// `interpreter`, `conference`, `echo`, `echo-direct`.
     pub kind: String,
     /// Of an interpreter: two.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -188,6 +209,7 @@ struct File<'a> {
     control: Control<'a>,
     health: Health,
     room: &'a [Room],
+    phone: &'a [Phone],
     #[serde(flatten)]
     engines: &'a toml::Table,
 }
@@ -216,6 +238,7 @@ fn configuration(options: &Options, control: &Path) -> Result<String> {
         control: Control { socket: control },
         health: Health { listen: "127.0.0.1:0" },
         room: &options.rooms,
+        phone: &options.phones,
         engines: &options.engines,
     };
     toml::to_string(&file).context("cannot write the daemon's configuration")
@@ -233,9 +256,10 @@ mod tests {
             pipes: "/r/pipes".into(),
             engines: on_device("tcp://127.0.0.1:1".into(), "http://127.0.0.1:2".into()),
             rooms: vec![Room::interpreter("700", ["en", "es"]), Room::of_kind("790", "echo")],
+            phones: vec![Phone::new("101", "en")],
         };
         let text = configuration(&options, Path::new("/r/control.sock")).unwrap();
         assert_eq!(text.matches("languages").count(), 1, "{text}");
-        assert!(text.contains("kind = \"echo\""), "{text}");
+        assert!(text.contains("kind = \"echo\"") && text.contains("extension = \"101\""), "{text}");
     }
 }

@@ -52,6 +52,7 @@ impl Place {
             pipes: asterisk.pipes(),
             engines: tables(&engines, &key_file.display().to_string()),
             rooms: vec![room],
+            phones: Vec::new(),
         })?;
         Ok(Self { daemon, asterisk, _engines: engines, _runtime: runtime, _run_dir: run_dir })
     }

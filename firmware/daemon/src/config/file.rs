@@ -31,6 +31,8 @@ pub(super) struct File {
     pub(super) room: Vec<RoomTable>,
     #[serde(default)]
     pub(super) phone: Vec<PhoneTable>,
+    #[serde(default)]
+    pub(super) calls: CallsTable,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +139,31 @@ pub(super) struct RoomTable {
     pub(super) languages: Option<Spanned<Vec<String>>>,
     pub(super) manner: Option<MannerName>,
     pub(super) own_voices: Option<Spanned<OwnVoices>>,
+    pub(super) mode: Option<ModeName>,
+    pub(super) original: Option<Spanned<OriginalName>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CallsTable {
+    pub(super) mode: Option<ModeName>,
+    pub(super) manner: Option<MannerName>,
+    pub(super) original: Option<Spanned<OriginalName>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ModeName {
+    Bidirectional,
+    Unidirectional,
+    Passthrough,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum OriginalName {
+    Level(i8),
+    Word(String),
 }
 
 #[derive(Deserialize)]
@@ -149,7 +176,7 @@ pub(super) struct PhoneTable {
     pub(super) codecs: Option<Spanned<Vec<Codec>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum MannerName {
     Consecutive,
@@ -160,6 +187,7 @@ pub(super) enum MannerName {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum KindName {
     Interpreter,
+    Conference,
     Echo,
     EchoDirect,
 }

@@ -5,23 +5,24 @@ mod file;
 mod glossary;
 mod health;
 mod phones;
+mod rooms;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use session::{Cue, Language, LanguagePair, Manner};
+use session::{Cue, LanguagePair};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
 pub(crate) use engines::DEVICE;
 pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
-use file::{File, KindName, MannerName, RoomTable};
+use file::File;
 pub use glossary::Terms;
 pub use health::Health;
 pub use phones::{Codec, Phone};
+pub use rooms::{OwnVoices, Room, RoomKind, Several};
 
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub media: MediaConfig,
     /// The rooms that can be dialled.
     pub rooms: Vec<Room>,
+    /// How calls between two phones are.
+    pub calls: Several,
     /// The phones that belong to the box.
     pub phones: Vec<Phone>,
 }
@@ -52,67 +55,23 @@ impl Config {
     pub fn languages(&self) -> LanguagePair {
         let of_a_room = self.rooms.iter().find_map(|room| match room.kind {
             RoomKind::Interpreter(pair, _) => Some(pair),
-            RoomKind::Echo | RoomKind::EchoDirect => None,
+            _ => None,
         });
         of_a_room.unwrap_or(LanguagePair::ENGLISH_AND_SPANISH)
     }
 
     /// What the callers of its rooms may have to be told.
     pub fn notices(&self) -> Vec<Cue> {
-        let mut cues = Vec::new();
-        for room in &self.rooms {
-            if let RoomKind::Interpreter(pair, _) = room.kind {
-                cues.extend(pair.both().map(|language| Cue::notice(true, language)));
-                cues.extend(pair.both().map(|language| Cue::notice(false, language)));
-            }
-        }
+        let pairs = self.rooms.iter().filter_map(|room| match room.kind {
+            RoomKind::Interpreter(pair, _) => Some(pair.both()),
+            _ => None,
+        });
+        let languages = pairs.flatten().chain(self.phones.iter().map(|phone| phone.language));
+        let of = |language| [true, false].map(|unavailable| Cue::notice(unavailable, language));
+        let mut cues: Vec<Cue> = languages.flat_map(of).collect();
         let mut seen = HashSet::new();
         cues.retain(|cue| seen.insert(*cue));
         cues
-    }
-}
-
-/// A room that can be dialled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// What is dialled.
-    pub extension: String,
-    /// What happens in it.
-    pub kind: RoomKind,
-    /// Whether speakers may be heard in their own voices, and how long these are kept.
-    pub own_voices: Option<OwnVoices>,
-}
-
-/// How long speakers' own voices are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum OwnVoices {
-    /// Until they hang up.
-    #[serde(rename = "call")]
-    ForTheCall,
-    /// As long as the daemon runs, for whoever dials the same extension.
-    #[serde(rename = "extension")]
-    ForTheExtension,
-}
-
-/// What happens in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoomKind {
-    /// One phone, two languages.
-    Interpreter(LanguagePair, Manner),
-    /// The caller hears himself through playout; no engine is used.
-    Echo,
-    /// The caller hears himself without a tick in between; no engine is used.
-    EchoDirect,
-}
-
-impl RoomKind {
-    /// The kind as the configuration spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Interpreter(..) => "interpreter",
-            Self::Echo => "echo",
-            Self::EchoDirect => "echo-direct",
-        }
     }
 }
 
@@ -156,7 +115,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
     let file = tables(text)?;
     let engines = Engines::read(file.device, file.engines, file.engine, glossary::glossary(file.glossary)?)?;
     let media = MediaConfig { priority: priority(file.media.priority)?, cpu: file.media.cpu };
-    let rooms = rooms(file.room, &engines)?;
+    let rooms = rooms::rooms(file.room, &engines)?;
     let phones = phones::phones(file.phone, &rooms)?;
     if rooms.is_empty() && phones.is_empty() {
         let advice =
@@ -168,6 +127,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
         control: file.control.socket,
         rooms,
         phones,
+        calls: rooms::calls(&file.calls)?,
         engines,
         health: Health::read(file.health)?,
         media,
@@ -198,76 +158,6 @@ fn priority(value: Option<Spanned<u8>>) -> Result<u8, Fault> {
         priority @ 1..=99 => Ok(priority),
         _ => Err((Some(value.span()), "media.priority: choose 1 to 99".into())),
     }
-}
-
-fn own_voices(
-    value: Option<Spanned<OwnVoices>>,
-    kind: RoomKind,
-    engines: &Engines,
-) -> Result<Option<OwnVoices>, Fault> {
-    let Some(value) = value else { return Ok(None) };
-    let makes_voices = engines.tts.iter().any(|engine| matches!(engine.provider, Tts::Xtts(_)));
-    if !makes_voices || !matches!(kind, RoomKind::Interpreter(..)) {
-        let message = "room.own_voices: only interpreter rooms have them, and only an engine of the kind xtts in \
-                       engines.tts makes them";
-        return Err((Some(value.span()), message.into()));
-    }
-    Ok(Some(value.into_inner()))
-}
-
-fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Room>, Fault> {
-    let mut seen = HashSet::new();
-    let mut rooms = Vec::new();
-    for table in tables {
-        let span = table.extension.span();
-        let extension = table.extension.get_ref().clone();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-        if extension.is_empty() || extension.len() > 32 || !extension.chars().all(is_plain) {
-            let message =
-                "room.extension: use 1 to 32 letters, digits, '.' or '_', as pipes are named EXTENSION-…";
-            return Err((Some(span), message.into()));
-        }
-        if !seen.insert(extension.clone()) {
-            return Err((
-                Some(span),
-                format!("room.extension: {extension} is there twice; give each room its own"),
-            ));
-        }
-        let kind = match table.kind {
-            KindName::Interpreter => {
-                RoomKind::Interpreter(languages(table.languages, span)?, manner(table.manner.as_ref()))
-            }
-            KindName::Echo | KindName::EchoDirect if table.languages.is_some() || table.manner.is_some() => {
-                let message = format!(
-                    "room: the echo room {extension} has neither languages nor manner; remove the keys"
-                );
-                return Err((Some(span), message));
-            }
-            KindName::Echo => RoomKind::Echo,
-            KindName::EchoDirect => RoomKind::EchoDirect,
-        };
-        let own_voices = own_voices(table.own_voices, kind, engines)?;
-        rooms.push(Room { extension, kind, own_voices });
-    }
-    Ok(rooms)
-}
-
-fn manner(name: Option<&MannerName>) -> Manner {
-    match name {
-        None | Some(MannerName::Consecutive) => Manner::Consecutive,
-        Some(MannerName::Simultaneous) => Manner::Simultaneous,
-    }
-}
-
-fn languages(value: Option<Spanned<Vec<String>>>, room: Range<usize>) -> Result<LanguagePair, Fault> {
-    let advice = "room.languages: name two different languages, such as [\"en\", \"es\"]";
-    let Some(value) = value else { return Err((Some(room), advice.into())) };
-    let codes: Option<Vec<Language>> = value.get_ref().iter().map(|code| code.parse().ok()).collect();
-    match codes.as_deref() {
-        Some(&[first, second]) => LanguagePair::new(first, second),
-        _ => None,
-    }
-    .ok_or_else(|| (Some(value.span()), advice.into()))
 }
 
 #[cfg(test)]

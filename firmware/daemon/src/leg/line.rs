@@ -43,7 +43,7 @@ impl Line {
 
     /// Opens the leg's port again each time a side of it goes away. Ends with the call, where that is how the other
     /// side ends calls; the removal of pipes is told otherwise.
-    pub(super) async fn keep(&self, hub: &Hub, leg: LegId, inbox: &Inbox) {
+    pub(crate) async fn keep(&self, hub: &Hub, leg: LegId, inbox: &Inbox) {
         match self.way {
             Way::Pipes => keep_pipes(hub, leg, &self.id, inbox).await,
         }

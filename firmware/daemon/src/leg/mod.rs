@@ -18,17 +18,20 @@ use tokio::time::sleep;
 
 use crate::config::{Room, RoomKind};
 use crate::hub::{Hub, Inbox};
-use crate::media::{Echo, LegShared};
+use crate::media::{Echo, Full, LegShared};
 use crate::ports::Port;
 use crate::report::Report;
+use crate::rooms::{self, Ended, Place};
 
 pub use line::Line;
+pub(crate) use playback::{Next, Playback};
+pub(crate) use sounds::samples;
 
 /// Before a leg whose task failed is served anew.
 const SERVE_ANEW_AFTER: Duration = Duration::from_secs(1);
 
 /// A leg that others see and the media thread serves for as long as this lives: a task that panics leaves none behind.
-struct Listed<'a> {
+pub(crate) struct Listed<'a> {
     hub: &'a Hub,
     leg: LegId,
     /// What the leg's session counted, if it had one.
@@ -36,7 +39,7 @@ struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    fn enter(
+    pub(crate) fn enter(
         hub: &'a Hub,
         leg: LegId,
         id: &str,
@@ -56,39 +59,70 @@ impl Drop for Listed<'_> {
     }
 }
 
+/// Where a call belongs.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The room that was dialled.
+    pub room: Room,
+    /// The leg's place in it, where others may be in it as well.
+    pub(crate) place: Option<Place>,
+}
+
 /// Serves a line until `down` is notified or its other side has hung up; anew where a fault of ours ended it, since
 /// the call stands.
-pub async fn supervise(hub: Arc<Hub>, line: Line, room: Room, down: Arc<Notify>) {
+pub async fn supervise(hub: Arc<Hub>, line: Line, to: Destination, down: Arc<Notify>) {
     let line = Arc::new(line);
     loop {
         let (line, down) = (Arc::clone(&line), Arc::clone(&down));
         let id = line.id.clone();
-        let task = tokio::spawn(serve(Arc::clone(&hub), line, room.clone(), down));
-        let Err(error) = task.await else { return };
+        let task = tokio::spawn(serve(Arc::clone(&hub), line, to.clone(), down));
+        let error = match task.await {
+            Ok(Ended::Down) => return,
+            Ok(Ended::Failed) => "its room's task ended".to_owned(),
+            Err(error) => error.to_string(),
+        };
         log::error!("{id}: its task failed and is started anew: {error}");
         hub.tell(&Report::error("leg", &format!("{id}: its task failed and is started anew")));
         sleep(SERVE_ANEW_AFTER).await;
     }
 }
 
-async fn serve(hub: Arc<Hub>, line: Arc<Line>, room: Room, down: Arc<Notify>) {
+async fn serve(hub: Arc<Hub>, line: Arc<Line>, to: Destination, down: Arc<Notify>) -> Ended {
     let port = tokio::select! {
-        () = down.notified() => return,
+        () = down.notified() => return Ended::Down,
         port = line.open(&hub) => port,
     };
-    let Some(port) = port else { return };
-    let outcome = match room.kind {
+    let (Some(port), Destination { room, place }) = (port, to) else { return Ended::Down };
+    let outcome = match (place, room.kind) {
+        (Some(place), _) => rooms::serve(&hub, &line, &room, place, port, &down).await,
+        (None, kind) => serve_alone(&hub, &line, &room, kind, port, &down).await.map(|()| Ended::Down),
+    };
+    outcome.unwrap_or_else(|full| {
+        refuse(&hub, &line.id, &full.to_string());
+        Ended::Down
+    })
+}
+
+/// Serves a leg of a room that nobody else can be in.
+async fn serve_alone(
+    hub: &Arc<Hub>,
+    line: &Line,
+    room: &Room,
+    kind: RoomKind,
+    port: Port,
+    down: &Notify,
+) -> Result<(), Full> {
+    match kind {
         RoomKind::Interpreter(pair, manner) => {
             let interpreter = Interpreter::new(pair, manner);
             let offers = room.own_voices.is_some();
             let interpreter = if offers { interpreter.offering_own_voices() } else { interpreter };
-            interpreter::serve(&hub, &line, &room, interpreter, port, &down).await
+            interpreter::serve(hub, line, room, interpreter, port, down).await
         }
-        RoomKind::Echo => serve_echo(&hub, &line, &room, Echo::AtTick, port, &down).await,
-        RoomKind::EchoDirect => serve_echo(&hub, &line, &room, Echo::Direct, port, &down).await,
-    };
-    if let Err(full) = outcome {
-        refuse(&hub, &line.id, &full.to_string());
+        RoomKind::Echo => serve_echo(hub, line, room, Echo::AtTick, port, down).await,
+        RoomKind::EchoDirect => serve_echo(hub, line, room, Echo::Direct, port, down).await,
+        // The switchboard gives everybody in these a place.
+        RoomKind::Conference(_) | RoomKind::Call(_) => Ok(()),
     }
 }
 
@@ -107,7 +141,7 @@ async fn serve_echo(
     echo: Echo,
     port: Port,
     down: &Notify,
-) -> Result<(), crate::media::Full> {
+) -> Result<(), Full> {
     let (leg, shared) = hub.media.attach_echo(port, echo)?;
     let (inbox, _nothing_is_played) = Inbox::new();
     let _listed = Listed::enter(hub, leg, &line.id, room, &shared, &inbox);

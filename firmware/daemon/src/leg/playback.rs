@@ -16,17 +16,17 @@ struct Speech {
 
 /// The speech that a leg's engine has delivered, and the one segment that is being handed to the phone.
 #[derive(Debug, Default)]
-pub(super) struct Playback {
+pub(crate) struct Playback {
     speeches: HashMap<SegmentId, Speech>,
     playing: Option<SegmentId>,
 }
 
 /// A frame for the phone.
 #[derive(Debug, PartialEq)]
-pub(super) struct Next {
-    pub(super) segment: SegmentId,
-    pub(super) last: bool,
-    pub(super) frame: Frame,
+pub(crate) struct Next {
+    pub(crate) segment: SegmentId,
+    pub(crate) last: bool,
+    pub(crate) frame: Frame,
 }
 
 impl Speech {
@@ -43,12 +43,12 @@ impl Speech {
 
 impl Playback {
     /// Makes room for a segment; audio for others is not kept.
-    pub(super) fn expect(&mut self, segment: SegmentId) {
+    pub(crate) fn expect(&mut self, segment: SegmentId) {
         self.speeches.insert(segment, Speech::default());
     }
 
     /// Adds audio, 16 kHz mono. Answers whether it is the segment's first.
-    pub(super) fn add(&mut self, segment: SegmentId, samples: &[i16]) -> bool {
+    pub(crate) fn add(&mut self, segment: SegmentId, samples: &[i16]) -> bool {
         let Some(speech) = self.speeches.get_mut(&segment).filter(|s| !s.complete) else { return false };
         match &mut speech.tempo {
             Some(tempo) => speech.samples.extend(tempo.push(samples)),
@@ -58,7 +58,7 @@ impl Playback {
     }
 
     /// No more audio will come.
-    pub(super) fn complete(&mut self, segment: SegmentId) {
+    pub(crate) fn complete(&mut self, segment: SegmentId) {
         if let Some(speech) = self.speeches.get_mut(&segment) {
             speech.complete = true;
             speech.samples.extend(speech.tempo.take().map(|mut tempo| tempo.finish()).unwrap_or_default());
@@ -66,7 +66,7 @@ impl Playback {
     }
 
     /// From now on the segment's audio is what the phone gets; `hurried`: in less time.
-    pub(super) fn play(&mut self, segment: SegmentId, hurried: bool) {
+    pub(crate) fn play(&mut self, segment: SegmentId, hurried: bool) {
         self.playing = Some(segment);
         if let Some(speech) = self.speeches.get_mut(&segment).filter(|_| hurried) {
             speech.hurry();
@@ -74,19 +74,19 @@ impl Playback {
     }
 
     /// Forgets a segment. Answers whether it was being played.
-    pub(super) fn discard(&mut self, segment: SegmentId) -> bool {
+    pub(crate) fn discard(&mut self, segment: SegmentId) -> bool {
         self.speeches.remove(&segment);
         self.playing.take_if(|playing| *playing == segment).is_some()
     }
 
     /// Whether there is something to hand to the phone, now or later.
-    pub(super) fn is_playing(&self) -> bool {
+    pub(crate) fn is_playing(&self) -> bool {
         self.playing.is_some()
     }
 
     /// The next frame; `None` where it has not come yet. The last one is known as such only when the segment is
     /// complete, so until then one frame is held back.
-    pub(super) fn next_frame(&mut self) -> Option<Next> {
+    pub(crate) fn next_frame(&mut self) -> Option<Next> {
         let segment = self.playing?;
         let speech = self.speeches.get_mut(&segment)?;
         let waiting = speech.samples.len();

@@ -17,7 +17,7 @@ static AVAILABLE: LazyLock<Vec<i16>> =
     LazyLock::new(|| notes(&[(392.0, 140), (523.0, 140), (622.0, 220)], 0.16));
 
 /// The samples of a cue, 16 kHz mono.
-pub(super) fn samples(cue: Cue) -> &'static [i16] {
+pub(crate) fn samples(cue: Cue) -> &'static [i16] {
     match cue {
         Cue::Wait => &WAIT,
         Cue::Error | Cue::Unavailable(_) => &ERROR,

@@ -11,7 +11,7 @@ mod order;
 
 use std::collections::VecDeque;
 
-use audio_path::{LegId, SegmentId, Timestamp};
+use audio_path::{Frame, LegId, SegmentId, Timestamp};
 
 use crate::outbox::{Discards, Outbox};
 use crate::talker::Told;
@@ -98,6 +98,13 @@ impl Room {
         self.go_on(now);
     }
 
+    /// A frame was handed to a leg's phone, which may return it.
+    pub fn rendered(&mut self, leg: LegId, frame: &Frame) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.leg == leg) {
+            member.talker.ear.gate.rendered(frame);
+        }
+    }
+
     /// Time passed.
     pub fn tick(&mut self, now: Timestamp) {
         self.go_on(now);
@@ -149,7 +156,6 @@ impl Room {
             Input::Captured(_) if !member.is_wanted => {}
             Input::Captured(_) if !member.announcement.is_over() => talker.ear.ignore(),
             Input::Captured(captured) => talker.hear(now, captured),
-            Input::Rendered(frame) => talker.ear.gate.rendered(frame),
             Input::Partial { utterance, delta, language } => talker.partial(utterance, delta, language),
             Input::Interim { utterance, text, heard, language } => {
                 talker.interim(now, utterance, text, heard, language);

@@ -31,7 +31,8 @@ impl Provider {
     /// A connection to a service; `None` for a provider that is not asked through a stream.
     pub(super) fn new(asr: &Asr, languages: [Language; 2]) -> Option<(Self, &Service)> {
         let asked = languages;
-        let languages = languages.map(|language| language.code().to_owned()).to_vec();
+        let mut languages = languages.map(|language| language.code().to_owned()).to_vec();
+        languages.dedup();
         match asr {
             Asr::DeepgramListen(service) => {
                 let mut options = deepgram_listen::Options::new(languages);

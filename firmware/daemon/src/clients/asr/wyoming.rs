@@ -33,7 +33,9 @@ impl Wyoming {
         // Streamed text cannot be taken back, so only the first attempt streams.
         let streams = !utterance.streamed;
         let mut connection = self.0.take().await?;
-        connection.send(Transcribe::among(utterance.languages.map(|l| l.to_string())).into()).await?;
+        let mut languages = utterance.languages.map(|language| language.to_string()).to_vec();
+        languages.dedup();
+        connection.send(Transcribe::among(languages).into()).await?;
         connection.send(AudioStart { format: AudioFormat::SLIN16, timestamp: None }.into()).await?;
         for frame in &utterance.kept {
             connection.send(chunk(frame)).await?;

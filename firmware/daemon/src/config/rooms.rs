@@ -1,0 +1,186 @@
+use std::collections::HashSet;
+use std::ops::Range;
+
+use serde::Deserialize;
+use session::room::Mode;
+use session::{Language, LanguagePair, Manner};
+use toml::Spanned;
+
+use super::file::{CallsTable, KindName, MannerName, ModeName, OriginalName, RoomTable};
+use super::{Engines, Fault, Tts};
+
+/// A voice under its translation: to be heard, not to be listened to.
+const ORIGINAL_DB: i8 = -12;
+
+/// A room that can be dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What is dialled.
+    pub extension: String,
+    /// What happens in it.
+    pub kind: RoomKind,
+    /// Whether speakers may be heard in their own voices, and how long these are kept.
+    pub own_voices: Option<OwnVoices>,
+}
+
+/// How long speakers' own voices are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum OwnVoices {
+    /// Until they hang up.
+    #[serde(rename = "call")]
+    ForTheCall,
+    /// As long as the daemon runs, for whoever dials the same extension.
+    #[serde(rename = "extension")]
+    ForTheExtension,
+}
+
+/// How phones with a language each hear each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several {
+    /// Who is translated.
+    pub mode: Mode,
+    /// Whether phones may return what is played to them.
+    pub manner: Manner,
+    /// How loud the voice itself is that a listener hears under its translation, dB; `None`: not at all.
+    pub original_db: Option<i8>,
+}
+
+/// What happens in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomKind {
+    /// One phone, two languages.
+    Interpreter(LanguagePair, Manner),
+    /// Many phones, a language each.
+    Conference(Several),
+    /// Two phones, a language each.
+    Call(Several),
+    /// The caller hears himself through playout; no engine is used.
+    Echo,
+    /// The caller hears himself without a tick in between; no engine is used.
+    EchoDirect,
+}
+
+impl RoomKind {
+    /// The kind as the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interpreter(..) => "interpreter",
+            Self::Conference(_) => "conference",
+            Self::Call(_) => "call",
+            Self::Echo => "echo",
+            Self::EchoDirect => "echo-direct",
+        }
+    }
+}
+
+fn own_voices(
+    value: Option<Spanned<OwnVoices>>,
+    kind: RoomKind,
+    engines: &Engines,
+) -> Result<Option<OwnVoices>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    let makes_voices = engines.tts.iter().any(|engine| matches!(engine.provider, Tts::Xtts(_)));
+    if !makes_voices || !matches!(kind, RoomKind::Interpreter(..)) {
+        let message = "room.own_voices: only interpreter rooms have them, and only an engine of the kind xtts in \
+                       engines.tts makes them";
+        return Err((Some(value.span()), message.into()));
+    }
+    Ok(Some(value.into_inner()))
+}
+
+pub(super) fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Room>, Fault> {
+    let mut seen = HashSet::new();
+    let mut rooms = Vec::new();
+    for table in tables {
+        let span = table.extension.span();
+        let extension = table.extension.get_ref().clone();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        if extension.is_empty() || extension.len() > 32 || !extension.chars().all(is_plain) {
+            let message =
+                "room.extension: use 1 to 32 letters, digits, '.' or '_', as pipes are named EXTENSION-…";
+            return Err((Some(span), message.into()));
+        }
+        if !seen.insert(extension.clone()) {
+            return Err((
+                Some(span),
+                format!("room.extension: {extension} is there twice; give each room its own"),
+            ));
+        }
+        let kind = match table.kind {
+            KindName::Interpreter => {
+                RoomKind::Interpreter(languages(table.languages, span)?, manner(table.manner))
+            }
+            KindName::Conference if table.languages.is_some() => {
+                let message = format!(
+                    "room.languages: the conference {extension} has those of its phones; remove the key"
+                );
+                return Err((Some(span), message));
+            }
+            KindName::Conference => {
+                RoomKind::Conference(several(table.mode, table.manner, table.original.as_ref())?)
+            }
+            _ if table.mode.is_some() || table.original.is_some() => {
+                let message = format!(
+                    "room: {extension} is no conference, only these have mode and original; remove the keys"
+                );
+                return Err((Some(span), message));
+            }
+            KindName::Echo | KindName::EchoDirect if table.languages.is_some() || table.manner.is_some() => {
+                let message = format!(
+                    "room: the echo room {extension} has neither languages nor manner; remove the keys"
+                );
+                return Err((Some(span), message));
+            }
+            KindName::Echo => RoomKind::Echo,
+            KindName::EchoDirect => RoomKind::EchoDirect,
+        };
+        let own_voices = own_voices(table.own_voices, kind, engines)?;
+        rooms.push(Room { extension, kind, own_voices });
+    }
+    Ok(rooms)
+}
+
+/// How calls between two phones are.
+pub(super) fn calls(table: &CallsTable) -> Result<Several, Fault> {
+    several(table.mode, table.manner, table.original.as_ref())
+}
+
+fn several(
+    mode: Option<ModeName>,
+    manner_name: Option<MannerName>,
+    original: Option<&Spanned<OriginalName>>,
+) -> Result<Several, Fault> {
+    let mode = match mode {
+        None | Some(ModeName::Bidirectional) => Mode::Bidirectional,
+        Some(ModeName::Unidirectional) => Mode::Unidirectional,
+        Some(ModeName::Passthrough) => Mode::Passthrough,
+    };
+    let original_db = match original.map(Spanned::get_ref) {
+        None => Some(ORIGINAL_DB),
+        Some(OriginalName::Level(db @ -40..=0)) => Some(*db),
+        Some(OriginalName::Word(word)) if word == "off" => None,
+        Some(_) => {
+            let span = original.map(Spanned::span);
+            return Err((span, "original: say -40 to 0, in dB, or \"off\"".into()));
+        }
+    };
+    Ok(Several { mode, manner: manner(manner_name), original_db })
+}
+
+fn manner(name: Option<MannerName>) -> Manner {
+    match name {
+        None | Some(MannerName::Consecutive) => Manner::Consecutive,
+        Some(MannerName::Simultaneous) => Manner::Simultaneous,
+    }
+}
+
+fn languages(value: Option<Spanned<Vec<String>>>, room: Range<usize>) -> Result<LanguagePair, Fault> {
+    let advice = "room.languages: name two different languages, such as [\"en\", \"es\"]";
+    let Some(value) = value else { return Err((Some(room), advice.into())) };
+    let codes: Option<Vec<Language>> = value.get_ref().iter().map(|code| code.parse().ok()).collect();
+    match codes.as_deref() {
+        Some(&[first, second]) => LanguagePair::new(first, second),
+        _ => None,
+    }
+    .ok_or_else(|| (Some(value.span()), advice.into()))
+}

@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use audio_path::{LegId, MediaEvent};
+use session::Language;
+use tokio::sync::{Notify, mpsc};
+
+use super::{Door, Entrance, Happening, Kind, task};
+use crate::config::{Room, Several};
+use crate::hub::{Hub, Inbox};
+use crate::leg::{Line, Listed};
+use crate::media::{Full, MAX_LANES};
+use crate::ports::Port;
+
+/// Why a leg is not served any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Its line is gone.
+    Down,
+    /// Its room's task failed.
+    Failed,
+}
+
+/// Where in which room a leg has its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Which of all rooms.
+    pub(crate) key: String,
+    pub(crate) several: Several,
+    /// Whether it is a call of two.
+    pub(crate) is_call: bool,
+    /// What its caller speaks.
+    pub(crate) language: Language,
+}
+
+/// Serves a leg of a room until `down` is notified.
+pub(crate) async fn serve(
+    hub: &Arc<Hub>,
+    line: &Line,
+    room: &Room,
+    place: Place,
+    port: Port,
+    down: &Notify,
+) -> Result<Ended, Full> {
+    let ends = hub.media.attach_room(port, MAX_LANES)?;
+    let leg = ends.id;
+    let (inbox, media) = Inbox::new();
+    let _listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
+    let Place { key, several, is_call, language } = place;
+    let kind = Kind { several, is_call };
+    let door = hub.rooms.enter(&key, leg, Entrance { ends, language }, |door, happenings| {
+        tokio::spawn(task::serve(Arc::clone(hub), key.clone(), kind, door, happenings));
+    });
+    let ended = tokio::select! {
+        () = down.notified() => Ended::Down,
+        () = line.keep(hub, leg, &inbox) => Ended::Down,
+        () = door.closed() => Ended::Failed,
+        () = pass_on(leg, &inbox, media, &door) => Ended::Failed,
+    };
+    // A room whose task failed has nobody left to tell.
+    let _failed = door.send((leg, Happening::Left)).await;
+    Ok(ended)
+}
+
+/// Tells the room what happens; ends where nobody listens.
+async fn pass_on(leg: LegId, inbox: &Inbox, mut media: mpsc::Receiver<MediaEvent>, door: &Door) {
+    loop {
+        let happening = tokio::select! {
+            () = inbox.captured.notified() => Happening::Captured,
+            Some(event) = media.recv() => Happening::Media(event),
+        };
+        if door.send((leg, happening)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,285 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audio_path::{Gain, LegId, Level, MediaEvent, MediaEventKind, SegmentId, Timestamp};
+use session::room::{Order, Original, Room, Rules};
+use session::{Action, Component, Event, Input, Voices};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::chair::Chair;
+use super::sounds::Sounds;
+use super::{Door, Entrance, Happening, Kind};
+use crate::clients::Answer;
+use crate::hub::{Hub, now};
+use crate::leg::samples;
+use crate::report::Report;
+use crate::tally::LegTally;
+
+/// How often playback is topped up where nothing else wakes the room.
+const TOP_UP_EVERY: Duration = Duration::from_millis(200);
+/// How often it is seen whether any engine answers.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How much softer an original is while its translation is heard, dB.
+const DUCKED_BY_DB: f32 = 6.0;
+
+/// The shell around one [`Room`]: carries its orders out, brings their results back.
+pub(super) struct RoomTask<'a> {
+    hub: &'a Hub,
+    kind: Kind,
+    room: Room,
+    chairs: BTreeMap<LegId, Chair<'a>>,
+    sounds: Sounds,
+    /// Who has which of the engines' voices.
+    voices: Voices<LegId>,
+    door: Door,
+    tally: LegTally,
+    /// Whether hearing, translation and speech have an engine that answers.
+    served: [bool; 3],
+    /// When that is looked at next.
+    look_at: Timestamp,
+}
+
+/// Serves the room `key` until nobody is in it.
+pub(super) async fn serve(
+    hub: Arc<Hub>,
+    key: String,
+    kind: Kind,
+    door: Door,
+    mut happenings: mpsc::Receiver<(LegId, Happening)>,
+) {
+    let mut task = RoomTask::new(&hub, kind, door);
+    loop {
+        let pause = task.pause();
+        tokio::select! {
+            Some((leg, happening)) = happenings.recv() => task.happened(leg, happening),
+            () = sleep(pause) => task.room.tick(now()),
+        }
+        task.carry_out();
+        task.top_up();
+        task.look_at_engines();
+        if task.room.is_empty() && hub.rooms.close(&key, &happenings) {
+            return;
+        }
+    }
+}
+
+impl<'a> RoomTask<'a> {
+    fn new(hub: &'a Hub, kind: Kind, door: Door) -> Self {
+        let rules = Rules {
+            mode: kind.several.mode,
+            manner: kind.several.manner,
+            ends_with_the_first_to_leave: kind.is_call,
+        };
+        Self {
+            hub,
+            kind,
+            room: Room::new(rules),
+            chairs: BTreeMap::new(),
+            sounds: Sounds::default(),
+            voices: Voices::default(),
+            door,
+            tally: LegTally::default(),
+            served: [true; 3],
+            look_at: Timestamp::default(),
+        }
+    }
+
+    /// How long there is nothing to do unless something happens.
+    fn pause(&self) -> Duration {
+        let deadline = self.room.next_deadline().map(|deadline| deadline.since(now()));
+        let is_playing = self.chairs.values().any(Chair::is_playing);
+        let top_up = is_playing.then_some(TOP_UP_EVERY);
+        deadline.into_iter().chain(top_up).chain([LOOK_EVERY]).min().unwrap_or(LOOK_EVERY)
+    }
+
+    fn happened(&mut self, leg: LegId, happening: Happening) {
+        match happening {
+            Happening::Entered(entrance) => self.enter(leg, *entrance),
+            Happening::Captured => self.drain_captured(leg),
+            Happening::Media(event) => self.played(event),
+            Happening::Answered(answer) => self.answered(leg, answer),
+            Happening::Left => self.room.leave(now(), leg),
+        }
+    }
+
+    fn enter(&mut self, leg: LegId, entrance: Entrance) {
+        let (seat, language) = (self.voices.seat(leg), entrance.language);
+        let chair = Chair::new(&self.hub.outside, leg, entrance, seat, &self.door);
+        self.chairs.insert(leg, chair);
+        self.room.join(now(), leg, language);
+    }
+
+    fn drain_captured(&mut self, leg: LegId) {
+        while let Some(captured) = self.chairs.get_mut(&leg).and_then(|chair| chair.captured.pop()) {
+            self.room.handle(now(), leg, Input::Captured(&captured));
+        }
+    }
+
+    fn played(&mut self, event: MediaEvent) {
+        let input = match event.kind {
+            MediaEventKind::SegmentStarted(segment) => Input::PlaybackStarted { segment },
+            MediaEventKind::SegmentEnded(segment) => Input::PlaybackEnded { segment },
+            MediaEventKind::PortDown => return,
+        };
+        self.room.handle(now(), event.leg, input);
+    }
+
+    fn answered(&mut self, leg: LegId, answer: Answer) {
+        let (now, room) = (now(), &mut self.room);
+        match answer {
+            Answer::Partial { utterance, delta, language } => {
+                room.handle(now, leg, Input::Partial { utterance, delta: &delta, language });
+            }
+            Answer::Interim { utterance, text, heard, language } => {
+                room.handle(now, leg, Input::Interim { utterance, text: &text, heard, language });
+            }
+            Answer::Final { utterance, text, language } => {
+                self.chairs.get_mut(&leg).into_iter().for_each(|chair| chair.recognised(utterance));
+                room.handle(now, leg, Input::Final { utterance, text: &text, language });
+            }
+            Answer::NotRecognised { utterance, reason } => {
+                self.chairs.get_mut(&leg).into_iter().for_each(|chair| chair.recognised(utterance));
+                room.handle(now, leg, Input::RecognitionFailed { utterance, reason: &reason });
+            }
+            Answer::Translated { segment, text } => {
+                room.handle(now, leg, Input::Translated { segment, text: &text });
+            }
+            Answer::NotTranslated { segment, reason } => {
+                room.handle(now, leg, Input::TranslationFailed { segment, reason: &reason });
+            }
+            Answer::Speech { segment, samples } => self.spoken(leg, segment, &samples),
+            Answer::SpeechComplete { segment } => self.complete(segment),
+            Answer::NotSpoken { segment, reason } => {
+                self.complete(segment);
+                self.room.handle(now, leg, Input::SpeechFailed { segment, reason: &reason });
+            }
+            Answer::Felt(felt) => self.hub.tell(&Report::felt(leg, &felt)),
+            // Rooms of several offer no own voices.
+            Answer::VoiceMade { .. } => {}
+        }
+    }
+
+    fn spoken(&mut self, leg: LegId, segment: SegmentId, samples: &[i16]) {
+        let Some((listeners, is_first)) = self.sounds.add(segment, samples) else { return };
+        for listener in listeners {
+            self.chairs.get_mut(&listener).into_iter().for_each(|chair| chair.add(segment, samples));
+        }
+        if is_first {
+            self.room.handle(now(), leg, Input::SpeechReady { segment });
+        }
+    }
+
+    fn complete(&mut self, segment: SegmentId) {
+        for listener in self.sounds.complete(segment) {
+            self.chairs.get_mut(&listener).into_iter().for_each(|chair| chair.complete(segment));
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(order) = self.room.poll() {
+            match order {
+                Order::Do { leg, action: Action::Emit(event) } => self.report(leg, &event),
+                Order::Do { leg, action } => self.act(leg, action),
+                Order::Play { leg, segment, hurried, listeners } => {
+                    let (samples, is_complete) = self.sounds.play(segment, &listeners);
+                    self.play(Some(leg), segment, hurried, &listeners, &samples, is_complete);
+                }
+                Order::PlayCue { segment, cue, listeners } => {
+                    let notice = self.hub.outside.notices.get(cue);
+                    let sound = notice.as_deref().unwrap_or_else(|| samples(cue));
+                    self.play(None, segment, false, &listeners, sound, true);
+                }
+                Order::Discard { leg, segment } => {
+                    self.sounds.forget(segment);
+                    self.chairs.get(&leg).into_iter().for_each(|chair| chair.cancel(segment));
+                    self.chairs.values_mut().for_each(|chair| chair.discard(segment));
+                }
+                Order::Hear { listener, originals } => self.hear(listener, &originals),
+                Order::Forget { leg } => drop(self.chairs.remove(&leg)),
+                Order::Dismiss { leg } => self.hub.dismiss(leg),
+            }
+        }
+    }
+
+    fn act(&mut self, leg: LegId, action: Action) {
+        let Some(chair) = self.chairs.get_mut(&leg) else { return };
+        if let Action::Speak { segment, .. } = action {
+            self.sounds.expect(segment);
+        }
+        if let Some(answer) = chair.act(action) {
+            // In an engine's place, in a later turn of the loop; if not even that has room, the session's deadline
+            // does the same.
+            let _deadline_takes_over = self.door.try_send((leg, Happening::Answered(answer)));
+        }
+    }
+
+    fn play(
+        &mut self,
+        talker: Option<LegId>,
+        segment: SegmentId,
+        hurried: bool,
+        listeners: &[LegId],
+        samples: &[i16],
+        is_complete: bool,
+    ) {
+        for listener in listeners {
+            if let Some(chair) = self.chairs.get_mut(listener) {
+                chair.play(talker, segment, hurried, samples, is_complete);
+            }
+        }
+    }
+
+    fn hear(&mut self, listener: LegId, originals: &[(LegId, Original)]) {
+        let voices: Vec<_> = originals.iter().map(|(leg, original)| (*leg, self.gain(*original))).collect();
+        if let Err(refused) = self.hub.media.hear(listener, &voices) {
+            log::error!("leg {}: {refused}", listener.0);
+        }
+    }
+
+    fn gain(&self, original: Original) -> Gain {
+        let level = |below| {
+            let loudness = self.kind.several.original_db.map(f32::from);
+            loudness.map_or(Level::MUTED, |db| Level::from_db(db - below))
+        };
+        match original {
+            Original::Plain => Gain::steady(Level::UNITY),
+            Original::Ducked => Gain { plain: level(0.0), ducked: level(DUCKED_BY_DB) },
+        }
+    }
+
+    fn top_up(&mut self) {
+        for (leg, chair) in &mut self.chairs {
+            chair.top_up(|frame| self.room.rendered(*leg, frame));
+        }
+    }
+
+    fn report(&mut self, leg: LegId, event: &Event) {
+        if let Event::Error { component, message } = event {
+            // The message may quote the caller, and what is said in a call is nobody's above debug.
+            log::warn!("leg {}: {} failed, something that was said is lost", leg.0, component.name());
+            log::debug!("leg {}: {message}", leg.0);
+        }
+        self.tally.count(&self.hub.tally, event);
+        self.hub.tell(&Report::session(leg, event));
+    }
+
+    /// Tells the session where a stage was lost, or is there again.
+    fn look_at_engines(&mut self) {
+        if now() < self.look_at {
+            return;
+        }
+        self.look_at = now() + LOOK_EVERY;
+        let Some((leg, chair)) = self.chairs.first_key_value() else { return };
+        let (leg, served) = (*leg, chair.is_served());
+        let before = std::mem::replace(&mut self.served, served);
+        let stages = [Component::Asr, Component::Mt, Component::Tts].into_iter().zip(served).zip(before);
+        for ((component, served), _) in stages.filter(|((_, served), before)| served != before) {
+            let what = if served { "is there again" } else { "is lost: no engine answers" };
+            log::warn!("leg {}: {} {what}", leg.0, component.name());
+            self.room.handle(now(), leg, Input::Served { component, served });
+        }
+        self.carry_out();
+    }
+}
