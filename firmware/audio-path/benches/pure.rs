@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use audio_path::{
-    Captured, Epoch, FRAME_BYTES, Frame, Playable, Playout, Reframer, SegmentId, Timestamp, prefaulted_ring,
+    Captured, Ducking, Epoch, FRAME_BYTES, Frame, Gain, Level, Mix, Playable, Playout, Reframer, Relay,
+    SegmentId, Timestamp, prefaulted_ring,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -36,6 +37,32 @@ fn playing(criterion: &mut Criterion) {
     criterion.bench_function("level", |bencher| bencher.iter(|| black_box(&frame).mean_square()));
 }
 
+fn hearing(criterion: &mut Criterion) {
+    let frame = Frame([1000; 320]);
+    criterion.bench_function("relay, in and out", |bencher| {
+        let mut relay = Relay::default();
+        bencher.iter(|| {
+            black_box(relay.push(black_box(&frame)));
+            black_box(relay.tick())
+        });
+    });
+    let gain = Gain { plain: Level::UNITY, ducked: Level::from_db(-20.0) };
+    let mut mix_of = |name, from: Ducking, to: Ducking| {
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let mut mix = Mix::default();
+                mix.add(black_box(&frame));
+                (0..3).for_each(|_| mix.fade(black_box(&frame), from.level(gain), to.level(gain)));
+                black_box(mix.frame())
+            });
+        });
+    };
+    let mut ducked = Ducking::default();
+    (0..2).for_each(|_| ducked.tick(true));
+    mix_of("mix, a lane and three ducked voices", ducked.clone(), ducked.clone());
+    mix_of("mix, a lane and three fading voices", Ducking::default(), ducked);
+}
+
 fn ring(criterion: &mut Criterion) {
     let item = Captured { number: 0, at: Timestamp::default(), frame: Frame::SILENCE };
     let (mut producer, mut consumer) = prefaulted_ring(64, &item);
@@ -47,5 +74,5 @@ fn ring(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(pure, reframing, playing, ring);
+criterion_group!(pure, reframing, playing, hearing, ring);
 criterion_main!(pure);

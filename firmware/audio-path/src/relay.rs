@@ -3,12 +3,17 @@ use crate::bridge::Bridge;
 
 /// Frames that may wait for their tick: 60 ms, a burst of a phone whose network jitters.
 const MOST_WAITING: usize = 3;
-/// Ticks of a second: what is ahead for so long is delay that serves nothing.
+/// Ticks of a second: what is ahead for so long is delay that serves nothing, and goes with the next quiet frame.
 const AHEAD_TICKS: u32 = 50;
+/// Ticks of five seconds: then it goes with any.
+const MOST_AHEAD_TICKS: u32 = 250;
+/// Mean square of a frame at −50 dB.
+const QUIET: u32 = 10_737;
 
 /// A leg's captured frames on their way to other legs: they arrive when they like, and each tick takes one.
 ///
-/// A frame waits for the next tick, up to 20 ms. After jitter it waits for one or two more, for a second at most.
+/// A frame waits for the next tick, up to 20 ms. After jitter it waits for one or two more, until the phone is quiet and
+/// for five seconds at most.
 #[derive(Clone, Debug)]
 pub struct Relay {
     frames: [Frame; MOST_WAITING],
@@ -56,7 +61,7 @@ impl Relay {
     /// What is to be heard in this tick.
     pub fn tick(&mut self) -> Relayed {
         self.ahead = if self.waiting > 1 { self.ahead + 1 } else { 0 };
-        let dropped = self.ahead == AHEAD_TICKS;
+        let dropped = self.is_too_far_ahead();
         if dropped {
             self.ahead = 0;
             self.drop_oldest();
@@ -69,6 +74,11 @@ impl Relay {
     pub fn clear(&mut self) {
         (self.waiting, self.ahead) = (0, 0);
         self.bridge.remember(None);
+    }
+
+    fn is_too_far_ahead(&self) -> bool {
+        self.ahead >= MOST_AHEAD_TICKS
+            || (self.ahead >= AHEAD_TICKS && self.frames[self.first].mean_square() < QUIET)
     }
 
     fn take(&mut self) -> Frame {
@@ -133,6 +143,20 @@ mod tests {
             lag.push(number - relayed.frame.unwrap().0[0]);
         }
         assert_eq!((lag[48], lag[49], *lag.last().unwrap(), dropped), (1, 0, 0, 1));
+    }
+
+    #[test]
+    fn delay_goes_in_a_pause_or_after_five_seconds() {
+        let gone_after = |loud_ticks: usize| {
+            let mut relay = Relay::default();
+            assert!(!relay.push(&frame(5000)));
+            let said = (1..).map(|tick| frame(if tick < loud_ticks { 5000 } else { 50 }));
+            let dropped = said.map(|frame| relay.push(&frame) || relay.tick().dropped);
+            dropped.take(1000).position(|dropped| dropped).map(|tick| tick + 1)
+        };
+        assert_eq!(gone_after(10), Some(50));
+        assert_eq!(gone_after(100), Some(101), "the first quiet one");
+        assert_eq!(gone_after(900), Some(250));
     }
 
     #[test]

@@ -181,6 +181,7 @@ fn serve(
             wake,
             commands,
             legs,
+            slots: 0,
             hearing: Hearing::new(),
             outbox,
             gather_nanos: 0,

@@ -46,6 +46,8 @@ pub(super) struct MediaThread {
     pub(super) commands: Consumer<Command>,
     /// One slot a leg; the slot is the leg's token in `poll`.
     pub(super) legs: Vec<Option<Box<MediaLeg>>>,
+    /// Slots from here on are empty.
+    pub(super) slots: usize,
     pub(super) hearing: Hearing,
     pub(super) outbox: Outbox,
     /// How long arrivals may gather after each wake-up: what the most hurried leg allows.
@@ -148,7 +150,7 @@ impl MediaThread {
         self.outbox.counters.tick(count, late.as_micros().min(u128::from(u32::MAX)) as u32);
         for _ in 0..count.min(MOST_CAUGHT_UP) {
             self.hearing.tick(&mut self.legs);
-            for leg in self.legs.iter_mut().flatten() {
+            for leg in self.legs[..self.slots].iter_mut().flatten() {
                 leg.tick(now, self.hearing.voices(), &mut self.outbox);
             }
         }
@@ -186,7 +188,7 @@ impl MediaThread {
             Some(slot) => {
                 self.watch(&leg.port, slot);
                 self.legs[slot] = Some(leg);
-                self.set_gathering();
+                self.settle();
             }
             None => self.outbox.retire_any(Retired::Leg(leg)),
         }
@@ -211,7 +213,7 @@ impl MediaThread {
                 self.outbox.retire_any(Retired::Leg(leg));
             }
             self.hearing.forget(&mut self.legs, slot);
-            self.set_gathering();
+            self.settle();
         }
     }
 
@@ -222,7 +224,9 @@ impl MediaThread {
         self.outbox.retire_any(Retired::Wanted(wanted));
     }
 
-    fn set_gathering(&mut self) {
+    /// Legs have come or gone.
+    fn settle(&mut self) {
+        self.slots = self.legs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         let allowed = self.legs.iter().flatten().map(|leg| leg.duty.gather_nanos());
         self.gather_nanos = allowed.min().unwrap_or(0);
     }
