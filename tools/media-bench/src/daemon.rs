@@ -37,7 +37,7 @@ impl Daemon {
 
     /// As [`Self::start`], run by another program (`wrapper`, with its arguments).
     pub(crate) fn start_under(wrapper: &[String], program: &Path) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("media-bench-").tempdir_in(memory_directory())?;
+        let directory = memory_directory()?;
         let config = directory.path().join("dragomand.toml");
         std::fs::create_dir(directory.path().join("pipes"))?;
         std::fs::write(&config, configuration(directory.path()))?;
@@ -71,20 +71,7 @@ impl Daemon {
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {
-        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let (mut cpu, mut media_cpu) = (Duration::ZERO, Duration::ZERO);
-        for task in std::fs::read_dir(process.join("task"))? {
-            let task = task?.path();
-            let time = on_cpu(&task)?;
-            cpu += time;
-            if std::fs::read_to_string(task.join("comm"))?.trim() == "media" {
-                media_cpu += time;
-            }
-        }
-        let status = std::fs::read_to_string(process.join("status"))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let resident_kib = resident.trim().trim_end_matches(" kB").parse()?;
-        Ok(Usage { at: Instant::now(), cpu, media_cpu, resident_kib })
+        usage_of(Path::new(&format!("/proc/{}", self.child.id())))
     }
 
     /// Asks the daemon to end, and waits for it.
@@ -122,6 +109,23 @@ impl Drop for Daemon {
     }
 }
 
+/// What the process at `process`, a directory of `/proc`, has used so far.
+pub(crate) fn usage_of(process: &Path) -> Result<Usage> {
+    let (mut cpu, mut media_cpu) = (Duration::ZERO, Duration::ZERO);
+    for task in std::fs::read_dir(process.join("task"))? {
+        let task = task?.path();
+        let time = on_cpu(&task)?;
+        cpu += time;
+        if std::fs::read_to_string(task.join("comm"))?.trim() == "media" {
+            media_cpu += time;
+        }
+    }
+    let status = std::fs::read_to_string(process.join("status"))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let resident_kib = resident.trim().trim_end_matches(" kB").parse()?;
+    Ok(Usage { at: Instant::now(), cpu, media_cpu, resident_kib })
+}
+
 fn configuration(directory: &Path) -> String {
     let path = directory.display();
     format!(
@@ -131,9 +135,10 @@ fn configuration(directory: &Path) -> String {
 }
 
 /// Pipes on a disk's file system would have their times journalled; a box keeps them in memory as well.
-fn memory_directory() -> PathBuf {
+pub(crate) fn memory_directory() -> Result<TempDir> {
     let shared_memory = Path::new("/dev/shm");
-    if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() }
+    let parent = if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() };
+    Ok(tempfile::Builder::new().prefix("media-bench-").tempdir_in(parent)?)
 }
 
 /// First field of `schedstat`: nanoseconds spent on a CPU.

@@ -1,6 +1,7 @@
 //! Drives a real `dragomand` through real FIFOs, without engines, and measures its media thread.
 
 mod callgrind;
+mod conference;
 mod daemon;
 mod floor;
 mod phones;
@@ -16,11 +17,14 @@ use clap::Parser;
 use daemon::Daemon;
 use phones::{Echo, Phones};
 
+#[global_allocator]
+static ALLOCATOR: rt_sys::alloc::CountingAllocator = rt_sys::alloc::CountingAllocator;
+
 /// Measures the media thread: round trip, tick lateness, losses, CPU, instructions, memory, allocations.
 ///
 /// Two runs are made, each with its own daemon: `direct` (the frame comes back at once, paced by the writer) and
-/// `playout` (it comes back at the daemon's next tick). The phones' phases are spread over the 20 ms, as real
-/// callers' are.
+/// `playout` (it comes back at the daemon's next tick). In a third, `conference`, each leg hears three others and
+/// speech, on a media thread in this process. The phones' phases are spread over the 20 ms, as real callers' are.
 #[derive(Parser)]
 struct Arguments {
     /// The daemon to measure.
@@ -74,6 +78,8 @@ fn measure(arguments: &Arguments) -> Result<report::Report> {
         say(&format!("{} legs, {}, {} s", arguments.legs, echo.name(), arguments.seconds));
         runs.push(run(arguments, echo)?);
     }
+    say(&format!("{} legs in rooms of four, {} s", arguments.legs, arguments.seconds));
+    let conference = conference::measure(arguments.legs, arguments.seconds)?;
     let instructions = if arguments.no_callgrind {
         None
     } else {
@@ -82,7 +88,8 @@ fn measure(arguments: &Arguments) -> Result<report::Report> {
     };
     let playout = runs.pop().context("two runs were made")?;
     let direct = runs.pop().context("two runs were made")?;
-    Ok(report::Report::new(arguments.legs, arguments.seconds, direct, playout, instructions, floor))
+    let (legs, seconds) = (arguments.legs, arguments.seconds);
+    Ok(report::Report::new(legs, seconds, [direct, playout], conference, instructions, floor))
 }
 
 fn run(arguments: &Arguments, echo: Echo) -> Result<report::Run> {

@@ -64,14 +64,19 @@ struct Phone {
 impl Phones {
     /// Makes the pipes and waits until the daemon serves each of them.
     pub(crate) fn connect(directory: &Path, legs: u16, echo: Echo) -> Result<Self> {
-        let phones: Result<Vec<_>> = (0..legs).map(|leg| Phone::new(directory, echo, leg)).collect();
-        let phones = Self(phones?);
+        let phones = Self::make(directory, echo.extension(), legs)?;
         for phone in &phones.0 {
             phone.wait_for_echo()?;
         }
         std::thread::sleep(Duration::from_millis(200));
         phones.0.iter().for_each(Phone::discard);
         Ok(phones)
+    }
+
+    /// Makes the pipes of legs that dialled `extension`.
+    pub(crate) fn make(directory: &Path, extension: &str, legs: u16) -> Result<Self> {
+        let phones: Result<Vec<_>> = (0..legs).map(|leg| Phone::new(directory, extension, leg)).collect();
+        Ok(Self(phones?))
     }
 
     /// All phones talk for `duration`.
@@ -160,8 +165,8 @@ impl Trips {
 }
 
 impl Phone {
-    fn new(directory: &Path, echo: Echo, leg: u16) -> Result<Self> {
-        let path = |end: &str| directory.join(format!("{}-{leg}_{end}.pcm", echo.extension()));
+    fn new(directory: &Path, extension: &str, leg: u16) -> Result<Self> {
+        let path = |end: &str| directory.join(format!("{extension}-{leg}_{end}.pcm"));
         let paths = [path("in"), path("out")];
         let to_daemon = make(&paths[0])?;
         let from_daemon = make(&paths[1])?;

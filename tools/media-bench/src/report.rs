@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::callgrind::Instructions;
+use crate::conference::Conference;
 use crate::daemon::Usage;
 use crate::floor::Floor;
 use crate::phones::Trips;
@@ -19,6 +20,7 @@ pub(crate) struct Report {
     seconds: u32,
     direct: Run,
     playout: Run,
+    conference: Conference,
     instructions_per_frame: Option<Instructions>,
     floor: Floor,
     /// The daemon's CPU a frame as a multiple of the floor's: `gathered_us` at once, `woken_us` at the tick.
@@ -44,6 +46,8 @@ pub(crate) struct Run {
     cpu_percent_per_leg: f64,
     cpu_us_per_frame: f64,
     media_thread_percent: f64,
+    /// Of the media thread alone.
+    media_us_per_frame: f64,
     resident_kib: [u64; 2],
     media: Value,
 }
@@ -67,6 +71,7 @@ impl Run {
     ) -> Result<Self> {
         let wall = (after.at - before.at).as_secs_f64();
         let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+        let media_cpu = after.media_cpu.saturating_sub(before.media_cpu).as_secs_f64();
         let quantile = |q| trips.micros.value_at_quantile(q);
         Ok(Self {
             frames_sent: trips.sent,
@@ -85,8 +90,8 @@ impl Run {
             },
             cpu_percent_per_leg: 100.0 * cpu / wall / f64::from(legs),
             cpu_us_per_frame: cpu * 1e6 / trips.sent.max(1) as f64,
-            media_thread_percent: 100.0 * after.media_cpu.saturating_sub(before.media_cpu).as_secs_f64()
-                / wall,
+            media_thread_percent: 100.0 * media_cpu / wall,
+            media_us_per_frame: media_cpu * 1e6 / trips.sent.max(1) as f64,
             resident_kib: [before.resident_kib, after.resident_kib],
             media: status["media"].clone(),
         })
@@ -113,8 +118,8 @@ impl Report {
     pub(crate) fn new(
         legs: u16,
         seconds: u32,
-        direct: Run,
-        playout: Run,
+        [direct, playout]: [Run; 2],
+        conference: Conference,
         instructions_per_frame: Option<Instructions>,
         floor: Floor,
     ) -> Self {
@@ -122,7 +127,7 @@ impl Report {
             direct: direct.cpu_us_per_frame / floor.gathered_us,
             playout: playout.cpu_us_per_frame / floor.woken_us,
         };
-        Self { legs, seconds, direct, playout, instructions_per_frame, floor, above_floor }
+        Self { legs, seconds, direct, playout, conference, instructions_per_frame, floor, above_floor }
     }
 
     pub(crate) fn lossless(&self) -> bool {
@@ -160,6 +165,13 @@ impl fmt::Display for Report {
         row("resident, KiB", format!("{:?}", a.resident_kib), format!("{:?}", b.resident_kib))?;
         row("allocations", a.media["allocations"].to_string(), b.media["allocations"].to_string())?;
         writeln!(f, "  tick lateness, µs: {} and {}", late(a), late(b))?;
-        writeln!(f, "  dropped by the daemon: {:?} and {:?}", a.frames_dropped, b.frames_dropped)
+        writeln!(f, "  dropped by the daemon: {:?} and {:?}", a.frames_dropped, b.frames_dropped)?;
+        let Conference { cpu_us_per_frame, frames_dropped, media, .. } = &self.conference;
+        writeln!(
+            f,
+            "  in rooms of four: {cpu_us_per_frame:.2} µs of the media thread a frame (at the tick: {:.2}), \
+             dropped {frames_dropped:?}, lateness {}, allocations {}",
+            b.media_us_per_frame, media["late_us"], media["allocations"],
+        )
     }
 }
