@@ -147,7 +147,8 @@ pub fn emotion(counts: EmotionCounts) -> Value {
 pub fn listening(frames: FrameCounts, discards: Discards) -> Value {
     json!({
         "captured": frames.captured, "recognised": frames.recognised, "silent": frames.silent,
-        "gated": frames.gated, "unannounced": frames.unannounced, "unrecognised": frames.unrecognised,
+        "gated": frames.gated, "unannounced": frames.unannounced, "unwanted": frames.unwanted,
+        "unrecognised": frames.unrecognised,
         "refused": frames.refused, "late_answers": discards.late_answers, "dropped_segments": discards.segments, "fallen_guesses": discards.guesses,
         "dropped_fillers": discards.fillers,
     })

@@ -27,6 +27,8 @@ pub struct FrameCounts {
     pub gated: u64,
     /// Frames that arrived before the announcement was over.
     pub unannounced: u64,
+    /// Frames that nobody needed translated.
+    pub unwanted: u64,
     /// Frames of speech whose recogniser had failed.
     pub unrecognised: u64,
     /// Frames that the caller of the session did not fetch in time.
@@ -117,6 +119,12 @@ impl Ear {
     pub(crate) fn ignore(&mut self) {
         self.counts.captured += 1;
         self.counts.unannounced += 1;
+    }
+
+    /// Takes a frame that nobody needs translated.
+    pub(crate) fn pass(&mut self) {
+        self.counts.captured += 1;
+        self.counts.unwanted += 1;
     }
 
     /// Takes a frame.

@@ -57,10 +57,18 @@ impl EchoGate {
         self.loudest_dbfs = self.loudest_dbfs.max(render.dbfs());
     }
 
+    /// Another's voice of this level goes to the leg at `at`, as it is.
+    pub(crate) fn overheard(&mut self, at: Timestamp, dbfs: f32) {
+        if dbfs > QUIETEST_CEILING_DBFS {
+            self.loudest_dbfs = self.loudest_dbfs.max(dbfs);
+            self.tail_until = self.tail_until.max(at + ECHO_TAIL);
+        }
+    }
+
     /// The last frame of playback was written to the leg.
     pub(crate) fn playback_ends(&mut self, now: Timestamp) {
         self.playing = false;
-        self.tail_until = now + ECHO_TAIL;
+        self.tail_until = self.tail_until.max(now + ECHO_TAIL);
     }
 
     /// Judges a frame that arrived at `at`.
@@ -122,6 +130,15 @@ mod tests {
         assert_eq!(gate.judge(at(4), &level(500)), Gate::Open);
         assert_eq!(gate.judge(at(22), &level(500)), Gate::Open);
         assert_eq!(gate.judge(at(23), &level(500)), Gate::Closed);
+    }
+
+    #[test]
+    fn others_voices_come_back_too() {
+        let mut gate = EchoGate::new();
+        gate.overheard(at(1), level(4000).dbfs());
+        gate.overheard(at(2), level(20).dbfs());
+        assert_eq!(gate.judge(at(15), &level(1500)), Gate::Closed);
+        assert_eq!(gate.judge(at(16), &level(1500)), Gate::Open, "silence is no voice");
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Outage {
         }
     }
 
+    /// That it works again is what the announcement says that is still to come.
+    pub(crate) fn keep_to_bad_news(&mut self) {
+        self.due.retain(|cue| matches!(cue, Cue::Unavailable(_)));
+    }
+
     /// The notice whose turn it is. Who speaks (`holds`) is not talked over, though not for ever.
     pub(crate) fn next_notice(&mut self, now: Timestamp, holds: bool) -> Option<Cue> {
         let held = self.told_at.is_some_and(|at| now < at + HOLD_LIMIT);
@@ -83,8 +88,7 @@ impl Interpreter {
             self.outage.tick(now, &languages);
         }
         if !self.is_announced() {
-            // That it works is what the announcement says.
-            self.outage.due.retain(|cue| matches!(cue, Cue::Unavailable(_)));
+            self.outage.keep_to_bad_news();
         }
     }
 }

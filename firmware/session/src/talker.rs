@@ -237,6 +237,11 @@ impl Talker {
         UtteranceId(self.last_utterance)
     }
 
+    /// The number given last.
+    pub(crate) fn last_utterance(&self) -> UtteranceId {
+        UtteranceId(self.last_utterance)
+    }
+
     pub(crate) fn say(&mut self, said: Said) {
         self.told.push_back(Told::Said(said));
     }

@@ -62,13 +62,18 @@ impl Track {
         self.turns.take(now, said, out);
     }
 
+    /// When [`tick`](Self::tick) has something to do.
+    pub(crate) fn overdue_at(&self) -> Option<Timestamp> {
+        let playing = self.cue.map(|(_, deadline)| deadline);
+        [playing, self.turns.deadline()].into_iter().flatten().min()
+    }
+
     /// When [`tick`](Self::tick) or [`advance`](Self::advance) has something to do, while its speaker is `speaking`.
     pub(crate) fn deadline(&self, speaking: bool) -> Option<Timestamp> {
         let holds = speaking && !self.is_playing();
         let hold = if holds { self.turns.hold_ends() } else { None };
         let cue = if self.may_cue(speaking) { self.wait_cue_at } else { None };
-        let playing = self.cue.map(|(_, deadline)| deadline);
-        [hold, cue, playing, self.turns.deadline()].into_iter().flatten().min()
+        [hold, cue, self.overdue_at()].into_iter().flatten().min()
     }
 
     /// Gives up what is overdue. Answers whether something that was played is.
@@ -156,6 +161,19 @@ impl Track {
         self.expect_answer(now);
         out.emit(Event::PlaybackEnded { segment: id });
         true
+    }
+
+    /// The error tone would tell nothing new.
+    pub(crate) fn spare_tone(&mut self) {
+        self.tone_due = false;
+    }
+
+    /// Nobody is left to hear what is played.
+    pub(crate) fn stop(&mut self, out: &mut Outbox) {
+        let cue = self.cue.take().map(|(cue, _)| cue);
+        if let Some(segment) = cue.or_else(|| self.turns.played().map(|segment| segment.id)) {
+            out.act(Action::Discard { segment });
+        }
     }
 
     /// Somebody stopped and is owed a translation.

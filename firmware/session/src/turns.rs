@@ -118,6 +118,19 @@ impl Turns {
         delivery.segments.pop_front()
     }
 
+    /// Removes the utterances up to `last` but for what is played of them; their segments.
+    pub(crate) fn forget_until(&mut self, last: UtteranceId) -> Vec<SegmentId> {
+        let mut forgotten = Vec::new();
+        for delivery in self.queue.iter_mut().filter(|delivery| delivery.id <= last) {
+            delivery.unfinished = false;
+            let waits = |s: &Segment| !matches!(s.stage, Stage::Playing { .. });
+            forgotten.extend(delivery.segments.iter().filter(|s| waits(s)).map(|s| s.id));
+            delivery.segments.retain(|s| !waits(s));
+        }
+        self.queue.retain(|delivery| delivery.id > last || !delivery.segments.is_empty());
+        forgotten
+    }
+
     /// Removes the oldest segment that is not being played while too many wait.
     pub(crate) fn overflow(&mut self) -> Option<Segment> {
         let waiting: usize = self.queue.iter().map(|delivery| delivery.segments.len()).sum();

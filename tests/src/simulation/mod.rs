@@ -1,6 +1,7 @@
 //! A call on a simulated clock: the real session core, a phone and engines that follow a script and a seed.
 
 mod engines;
+pub mod room;
 mod shuffled;
 
 use std::collections::{BTreeMap, HashMap};
@@ -75,6 +76,30 @@ enum Happening {
     TranslationFailed(SegmentId),
     SpeechReady(SegmentId),
     SpeechFailed(SegmentId),
+}
+
+impl Happening {
+    fn input(&self) -> Input<'_> {
+        let language = |code: &str| code.parse::<Language>().ok();
+        let reason = "simulated";
+        match self {
+            Self::Partial(utterance, delta, code) => {
+                Input::Partial { utterance: *utterance, delta, language: language(code) }
+            }
+            Self::Interim(utterance, text, heard, code) => {
+                let (utterance, heard, language) = (*utterance, *heard, language(code));
+                Input::Interim { utterance, text, heard, language }
+            }
+            Self::Final(utterance, text, code) => {
+                Input::Final { utterance: *utterance, text, language: language(code) }
+            }
+            Self::RecognitionFailed(utterance) => Input::RecognitionFailed { utterance: *utterance, reason },
+            Self::Translated(segment, text) => Input::Translated { segment: *segment, text },
+            Self::TranslationFailed(segment) => Input::TranslationFailed { segment: *segment, reason },
+            Self::SpeechReady(segment) => Input::SpeechReady { segment: *segment },
+            Self::SpeechFailed(segment) => Input::SpeechFailed { segment: *segment, reason },
+        }
+    }
 }
 
 /// What was played to the phone.
@@ -233,30 +258,7 @@ impl Simulation {
     }
 
     fn happen(&mut self, happening: &Happening) {
-        let language = |code: &str| code.parse::<Language>().ok();
-        match happening {
-            Happening::Partial(utterance, delta, code) => {
-                self.tell(Input::Partial { utterance: *utterance, delta, language: language(code) });
-            }
-            Happening::Interim(utterance, text, heard, code) => {
-                let (utterance, heard, language) = (*utterance, *heard, language(code));
-                self.tell(Input::Interim { utterance, text, heard, language });
-            }
-            Happening::Final(utterance, text, code) => {
-                self.tell(Input::Final { utterance: *utterance, text, language: language(code) });
-            }
-            Happening::RecognitionFailed(utterance) => {
-                self.tell(Input::RecognitionFailed { utterance: *utterance, reason: "simulated" });
-            }
-            Happening::Translated(segment, text) => self.tell(Input::Translated { segment: *segment, text }),
-            Happening::TranslationFailed(segment) => {
-                self.tell(Input::TranslationFailed { segment: *segment, reason: "simulated" });
-            }
-            Happening::SpeechReady(segment) => self.tell(Input::SpeechReady { segment: *segment }),
-            Happening::SpeechFailed(segment) => {
-                self.tell(Input::SpeechFailed { segment: *segment, reason: "simulated" });
-            }
-        }
+        self.tell(happening.input());
     }
 
     fn carry_out(&mut self, action: Action) {

@@ -2,81 +2,116 @@
 
 use audio_path::{LegId, Timestamp};
 
-use super::interpretation::Interpretation;
 use super::member::{Announcement, Member};
 use super::{Mode, Order, Original, Room, collect};
 use crate::{Action, Language};
 
+/// An interpretation that there is to be.
+struct Wanted {
+    talker: LegId,
+    target: Language,
+    /// Who is to hear it, and whether he was told that a machine translates.
+    legs: Vec<(LegId, bool)>,
+}
+
 impl Room {
-    /// Whether what `talker` says is translated for `listener`.
-    pub(super) fn translates(&self, talker: LegId, listener: LegId) -> bool {
-        let (Some(from), Some(to)) = (self.member(talker), self.member(listener)) else { return false };
+    /// Whether what `talker` says is to be translated for `listener`.
+    fn concerns(&self, talker: &Member, listener: &Member) -> bool {
         let wanted = match self.rules.mode {
             Mode::Bidirectional => true,
-            Mode::Unidirectional => self.founder == Some(talker),
+            Mode::Unidirectional => self.founder == Some(talker.leg),
             Mode::Passthrough => false,
         };
-        wanted && from.language != to.language && !to.is_gone
+        wanted && talker.leg != listener.leg && talker.language != listener.language && !listener.is_gone
+    }
+
+    /// Whether it can be: nobody takes part whom it cannot be told that a machine translates.
+    fn translates(&self, talker: &Member, listener: &Member) -> bool {
+        let is_untold = talker.announcement.has_failed() || listener.announcement.has_failed();
+        self.concerns(talker, listener) && !is_untold
     }
 
     /// Settles everything anew after somebody came, left or changed.
     pub(super) fn arrange(&mut self, now: Timestamp) {
         for place in 0..self.members.len() {
+            let member = &self.members[place];
+            let is_wanted = self.members.iter().any(|other| self.translates(member, other));
+            self.members[place].is_wanted = is_wanted;
             if !self.members[place].is_gone {
-                self.arrange_member(now, place);
+                self.inform(now, place);
+                self.tell_originals(place);
             }
         }
         self.arrange_interpretations();
+        self.stop_listening();
     }
 
-    fn arrange_member(&mut self, now: Timestamp, place: usize) {
-        let leg = self.members[place].leg;
-        let others = self.members.iter().filter(|member| member.leg != leg && !member.is_gone);
-        let others: Vec<LegId> = others.map(|member| member.leg).collect();
-        let is_wanted = others.iter().any(|other| self.translates(leg, *other));
-        let is_concerned = is_wanted || others.iter().any(|other| self.translates(*other, leg));
-        let originals = others.iter().map(|other| (*other, self.original(*other, leg))).collect();
+    /// Tells a member that a machine translates, once that concerns him.
+    fn inform(&mut self, now: Timestamp, place: usize) {
+        let member = &self.members[place];
+        let others = self.members.iter().filter(|other| !other.is_gone);
+        let is_concerned =
+            others.into_iter().any(|other| self.concerns(member, other) || self.concerns(other, member));
         let member = &mut self.members[place];
-        member.is_wanted = is_wanted;
-        if is_concerned && member.announcement == Announcement::NotDue {
-            member.announce(now, &mut self.out);
-            collect(&mut self.out, leg, &[leg], &mut self.orders);
+        match member.announcement {
+            Announcement::NotDue if is_concerned => {
+                member.announce(now, &mut self.out);
+                collect(&mut self.out, member.leg, &[], &mut self.orders);
+            }
+            Announcement::FailedUntil(_) if !is_concerned => member.announcement = Announcement::NotDue,
+            _ => {}
         }
-        self.tell_originals(place, originals);
+    }
+
+    /// Tells a listener's voices where they changed.
+    fn tell_originals(&mut self, place: usize) {
+        let member = &self.members[place];
+        let others = self.members.iter().filter(|other| other.leg != member.leg && !other.is_gone);
+        let originals: Vec<_> = others.map(|other| (other.leg, self.original(other, member))).collect();
+        let member = &mut self.members[place];
+        if member.originals != originals {
+            member.originals.clone_from(&originals);
+            self.orders.push_back(Order::Hear { listener: member.leg, originals });
+        }
     }
 
     /// How `listener` hears the voice of `talker`. Where no engine answers the voice itself is the last rung.
-    fn original(&self, talker: LegId, listener: LegId) -> Original {
+    fn original(&self, talker: &Member, listener: &Member) -> Original {
         let is_lost = self.lost.contains(&true);
         if self.translates(talker, listener) && !is_lost { Original::Ducked } else { Original::Plain }
     }
 
     fn arrange_interpretations(&mut self) {
-        let mut wanted: Vec<(LegId, Language)> = Vec::new();
-        for talker in self.members.iter().map(|member| member.leg) {
-            for Member { leg, language, .. } in &self.members {
-                if self.translates(talker, *leg) && !wanted.contains(&(talker, *language)) {
-                    wanted.push((talker, *language));
-                }
-            }
-        }
-        let is_over = |of: &mut Interpretation| !wanted.contains(&(of.talker, of.target));
-        for over in self.interpretations.extract_if(.., is_over) {
+        let wanted: Vec<Wanted> = self.members.iter().flat_map(|talker| self.wanted(talker)).collect();
+        let is_over = |talker, target| !wanted.iter().any(|of| (of.talker, of.target) == (talker, target));
+        for over in self.interpretations.extract_if(.., |of| is_over(of.talker, of.target)) {
             let segments = over.track.turns.queue.iter().flat_map(|delivery| &delivery.segments);
             let discards = segments.map(|segment| Order::Discard { leg: over.talker, segment: segment.id });
             self.orders.extend(discards);
         }
-        for (talker, target) in wanted {
-            if !self.interpretations.iter().any(|of| (of.talker, of.target) == (talker, target)) {
-                self.interpretations.push(Interpretation::new(talker, target));
+        for Wanted { talker, target, legs } in wanted {
+            self.interpret(talker, target, &legs);
+        }
+    }
+
+    /// In which languages, and by whom, `talker` is to be heard.
+    fn wanted(&self, talker: &Member) -> Vec<Wanted> {
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for listener in self.members.iter().filter(|listener| self.translates(talker, listener)) {
+            let leg = (listener.leg, listener.announcement.is_over());
+            match wanted.iter_mut().find(|of| of.target == listener.language) {
+                Some(of) => of.legs.push(leg),
+                None => {
+                    wanted.push(Wanted { talker: talker.leg, target: listener.language, legs: vec![leg] });
+                }
             }
         }
-        self.stop_listening();
+        wanted
     }
 
     /// Whoever nobody needs translated any more is no longer recognised.
     fn stop_listening(&mut self) {
-        for member in self.members.iter_mut().filter(|member| !member.is_wanted && !member.is_gone) {
+        for member in self.members.iter_mut().filter(|member| !member.is_wanted) {
             for utterance in member.talker.fall_silent() {
                 let action = Action::CancelAsr { utterance };
                 self.orders.push_back(Order::Do { leg: member.leg, action });

@@ -1,13 +1,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use audio_path::{LegId, Timestamp};
+use audio_path::{Captured, LegId, SegmentId, Timestamp};
 
 use super::{Order, Original, Room, collect};
 use crate::language::announcement;
 use crate::outage::Outage;
 use crate::outbox::Outbox;
-use crate::segment::{Segment, Stage, TTS_DEADLINE};
+use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Tongue};
 use crate::track::{Floor, Track};
 use crate::turns::Delivery;
@@ -15,6 +15,10 @@ use crate::{Action, Component, Event, Language, Manner};
 
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
+/// How much softer a voice under its translation is taken to be, where it may come back from a phone.
+const DUCKED_BY_DB: f32 = 12.0;
+/// What is softer is no voice.
+const QUIETEST_VOICE_DBFS: f32 = -45.0;
 
 /// Whether a member was told that a machine translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +26,20 @@ pub(super) enum Announcement {
     /// Nothing that concerns him is translated yet.
     NotDue,
     Speaking,
+    /// It could not be spoken; it is tried again then.
     FailedUntil(Timestamp),
+    SpeakingAgain,
     Over,
 }
 
 impl Announcement {
     pub(super) fn is_over(self) -> bool {
         self == Self::Over
+    }
+
+    /// Whether it cannot be spoken.
+    pub(super) fn has_failed(self) -> bool {
+        matches!(self, Self::FailedUntil(_) | Self::SpeakingAgain)
     }
 }
 
@@ -47,8 +58,9 @@ pub(super) struct Member {
     /// What was told last of the voices that he hears.
     pub(super) originals: Vec<(LegId, Original)>,
     pub(super) outage: Outage,
-    /// Something plays at his phone, which may return it.
-    sounding: bool,
+    /// What plays at his phone, which may return it, and until when at most.
+    pub(super) sounding: Vec<(SegmentId, Timestamp)>,
+    is_sounding: bool,
 }
 
 impl Member {
@@ -64,20 +76,23 @@ impl Member {
             is_wanted: false,
             originals: Vec::new(),
             outage: Outage::default(),
-            sounding: false,
+            sounding: Vec::new(),
+            is_sounding: false,
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let talker = self.talker.deadline();
         if self.is_gone {
-            return self.talker.deadline();
+            return talker;
         }
         let again = match self.announcement {
             Announcement::FailedUntil(at) => Some(at),
             _ => None,
         };
         let outage = self.outage.deadline().filter(|_| self.is_concerned());
-        [again, outage, self.talker.deadline(), self.own.deadline(false)].into_iter().flatten().min()
+        let echo = self.sounding.iter().map(|(_, until)| *until).min();
+        [again, outage, echo, talker, self.own.deadline(false)].into_iter().flatten().min()
     }
 
     /// Whether anything of what he says or hears is translated.
@@ -85,10 +100,23 @@ impl Member {
         self.announcement != Announcement::NotDue
     }
 
+    /// A frame arrived from his phone.
+    pub(super) fn capture(&mut self, now: Timestamp, captured: &Captured) {
+        let ear = &mut self.talker.ear;
+        if !self.announcement.is_over() && self.announcement != Announcement::NotDue {
+            ear.ignore();
+        } else if self.is_wanted && !self.is_gone {
+            self.talker.hear(now, captured);
+        } else {
+            ear.pass();
+        }
+    }
+
     /// Tells his ear whether something plays at his phone.
-    fn sounds(&mut self, now: Timestamp, others: bool) {
-        let sounds = others || self.own.is_playing();
-        match (std::mem::replace(&mut self.sounding, sounds), sounds) {
+    fn mind_echo(&mut self, now: Timestamp) {
+        self.sounding.retain(|(_, until)| *until > now);
+        let sounds = !self.sounding.is_empty();
+        match (std::mem::replace(&mut self.is_sounding, sounds), sounds) {
             (false, true) => self.talker.ear.gate.playback_begins(),
             (true, false) => self.talker.ear.gate.playback_ends(now),
             _ => {}
@@ -97,7 +125,8 @@ impl Member {
 
     /// Tells him that a machine translates.
     pub(super) fn announce(&mut self, now: Timestamp, out: &mut Outbox) {
-        self.announcement = Announcement::Speaking;
+        let is_first = self.announcement == Announcement::NotDue;
+        self.announcement = if is_first { Announcement::Speaking } else { Announcement::SpeakingAgain };
         let (text, language) = announcement(self.language);
         let segment = out.new_segment();
         out.act(Action::Speak { segment, text: text.to_owned(), language });
@@ -113,6 +142,9 @@ impl Member {
         if self.is_concerned() {
             self.outage.tick(now, &[self.language]);
         }
+        if !self.announcement.is_over() {
+            self.outage.keep_to_bad_news();
+        }
         loop {
             let outage = &mut self.outage;
             let notice = || outage.next_notice(now, false);
@@ -121,6 +153,9 @@ impl Member {
                 self.announcement = Announcement::Over;
                 out.emit(Event::Listening);
             } else {
+                if self.announcement.has_failed() {
+                    self.own.spare_tone();
+                }
                 self.announcement = Announcement::FailedUntil(now + ANNOUNCE_AGAIN);
             }
         }
@@ -135,24 +170,50 @@ impl Room {
             if member.is_gone {
                 continue;
             }
-            if matches!(member.announcement, Announcement::FailedUntil(at) if at <= now) {
+            let before = member.announcement;
+            if matches!(before, Announcement::FailedUntil(at) if at <= now) {
                 member.announce(now, &mut self.out);
             }
-            let before = member.announcement;
             member.advance(now, &mut self.out);
             let is_new = member.announcement != before;
-            collect(&mut self.out, leg, &[leg], &mut self.orders);
+            if let Some(segment) = collect(&mut self.out, leg, &[leg], &mut self.orders) {
+                self.sounds(now, segment, &[leg]);
+            }
             if is_new {
                 self.arrange(now);
             }
         }
     }
 
+    /// A segment goes to these phones.
+    pub(super) fn sounds(&mut self, now: Timestamp, segment: SegmentId, listeners: &[LegId]) {
+        for member in self.members.iter_mut().filter(|member| listeners.contains(&member.leg)) {
+            member.sounding.push((segment, now + PLAYBACK_DEADLINE));
+        }
+    }
+
     /// Tells every ear what its phone may return.
     pub(super) fn mind_echoes(&mut self, now: Timestamp) {
+        let discarded: Vec<SegmentId> = self.orders.iter().filter_map(Order::discarded).collect();
         for member in &mut self.members {
-            let others = self.interpretations.iter().any(|of| of.sounds_at(member.leg));
-            member.sounds(now, others);
+            member.sounding.retain(|(segment, _)| !discarded.contains(segment));
+            member.mind_echo(now);
+        }
+    }
+
+    /// What somebody says is heard by others, whose phones may return it.
+    pub(super) fn mind_voice(&mut self, talker: LegId, captured: &Captured) {
+        let dbfs = captured.frame.dbfs();
+        if dbfs < QUIETEST_VOICE_DBFS {
+            return;
+        }
+        for member in &mut self.members {
+            let below = match member.originals.iter().find(|(leg, _)| *leg == talker) {
+                Some((_, Original::Plain)) => 0.0,
+                Some((_, Original::Ducked)) => DUCKED_BY_DB,
+                None => continue,
+            };
+            member.talker.ear.gate.overheard(captured.at, dbfs - below);
         }
     }
 
@@ -164,7 +225,9 @@ impl Room {
         if gone.is_empty() {
             return;
         }
-        self.members.retain(|member| !gone.contains(&member.leg));
+        for member in self.members.extract_if(.., |member| gone.contains(&member.leg)) {
+            self.out.discards.late_answers += member.talker.late_answers;
+        }
         self.interpretations.retain(|of| !gone.contains(&of.talker));
         self.orders.extend(gone.into_iter().map(|leg| Order::Forget { leg }));
         if self.rules.ends_with_the_first_to_leave {
@@ -180,14 +243,5 @@ impl Room {
             member.outage.served(now, component, served);
         }
         self.arrange(now);
-    }
-
-    /// Tells a listener's voices where they changed.
-    pub(super) fn tell_originals(&mut self, place: usize, originals: Vec<(LegId, Original)>) {
-        let member = &mut self.members[place];
-        if member.originals != originals {
-            member.originals.clone_from(&originals);
-            self.orders.push_back(Order::Hear { listener: member.leg, originals });
-        }
     }
 }

@@ -11,7 +11,7 @@ mod order;
 
 use std::collections::VecDeque;
 
-use audio_path::{Frame, LegId, SegmentId, Timestamp};
+use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
 
 use crate::outbox::{Discards, Outbox};
 use crate::talker::Told;
@@ -31,7 +31,12 @@ pub struct Room {
     lost: [bool; Component::ALL.len()],
     out: Outbox,
     orders: VecDeque<Order>,
+    /// When time alone has something to do.
+    due: Option<Timestamp>,
 }
+
+/// Orders that may wait to be fetched. Beyond these what speakers say waits, and then their audio is lost, counted.
+const MOST_ORDERS: usize = 1_024;
 
 impl Room {
     /// A room that nobody has come to yet.
@@ -44,11 +49,15 @@ impl Room {
             lost: Default::default(),
             out: Outbox::default(),
             orders: VecDeque::new(),
+            due: None,
         }
     }
 
     /// A leg whose caller speaks `language` came in.
     pub fn join(&mut self, now: Timestamp, leg: LegId, language: Language) {
+        if self.member(leg).is_some() {
+            return;
+        }
         self.founder.get_or_insert(leg);
         let mut member = Member::new(leg, language, self.rules.manner);
         for component in Component::ALL.into_iter().filter(|component| self.lost[*component as usize]) {
@@ -61,11 +70,12 @@ impl Room {
 
     /// A leg is gone. What its caller said is still translated for the others.
     pub fn leave(&mut self, now: Timestamp, leg: LegId) {
-        let Some(member) = self.members.iter_mut().find(|member| member.leg == leg) else { return };
+        let present = self.members.iter_mut().find(|member| member.leg == leg && !member.is_gone);
+        let Some(member) = present else { return };
         member.is_gone = true;
         member.talker.hang_up(now);
         for of in &mut self.interpretations {
-            of.lose_listener(now, leg, &mut self.out);
+            of.lose_listener(leg, &mut self.out);
             collect(&mut self.out, of.talker, &[], &mut self.orders);
         }
         self.arrange(now);
@@ -75,6 +85,7 @@ impl Room {
     /// Takes what happened on a leg at `now`, which never goes back. Answers of engines are told of any leg.
     pub fn handle(&mut self, now: Timestamp, leg: LegId, input: Input<'_>) {
         match input {
+            Input::Captured(captured) => return self.captured(now, leg, captured),
             Input::Translated { segment, text } => {
                 self.on_segment(segment, |track, out| track.turns.translated(now, segment, text, out));
             }
@@ -118,8 +129,7 @@ impl Room {
     /// When to call [`tick`](Self::tick) at the latest, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let members = self.members.iter().filter_map(Member::deadline);
-        let heard =
-            self.interpretations.iter().filter_map(|of| of.track.deadline(self.is_speaking(of.talker)));
+        let heard = self.interpretations.iter().filter_map(|of| of.deadline(self.is_speaking(of.talker)));
         members.chain(heard).min()
     }
 
@@ -131,6 +141,11 @@ impl Room {
     /// What became of a leg's captured frames so far.
     pub fn frames(&self, leg: LegId) -> Option<FrameCounts> {
         self.member(leg).map(|member| member.talker.ear.counts)
+    }
+
+    /// Captured frames of a leg that are kept until it is known whether they belong to speech.
+    pub fn frames_undecided(&self, leg: LegId) -> Option<usize> {
+        self.member(leg).map(|member| member.talker.ear.in_pre_roll())
     }
 
     /// What could not be used so far.
@@ -147,15 +162,25 @@ impl Room {
         self.member(leg).is_some_and(|member| member.talker.ear.speaking())
     }
 
+    /// A frame of somebody's voice, which others are only concerned by where something begins or ends with it.
+    fn captured(&mut self, now: Timestamp, leg: LegId, captured: &Captured) {
+        let Some(place) = self.members.iter().position(|member| member.leg == leg) else {
+            return self.out.late();
+        };
+        self.members[place].capture(now, captured);
+        self.mind_voice(leg, captured);
+        let is_due = self.due.is_some_and(|due| due <= now);
+        if self.listen(now, place) || is_due {
+            self.go_on(now);
+        }
+    }
+
     fn of_a_talker(&mut self, now: Timestamp, leg: LegId, input: Input<'_>) {
         let Some(member) = self.members.iter_mut().find(|member| member.leg == leg) else {
             return self.out.late();
         };
         let talker = &mut member.talker;
         match input {
-            Input::Captured(_) if !member.is_wanted => {}
-            Input::Captured(_) if !member.announcement.is_over() => talker.ear.ignore(),
-            Input::Captured(captured) => talker.hear(now, captured),
             Input::Partial { utterance, delta, language } => talker.partial(utterance, delta, language),
             Input::Interim { utterance, text, heard, language } => {
                 talker.interim(now, utterance, text, heard, language);
@@ -176,15 +201,20 @@ impl Room {
         self.advance_interpretations(now);
         self.mind_echoes(now);
         self.forget_the_gone();
+        self.due = self.next_deadline();
     }
 
-    /// Passes on what a member has to tell.
-    fn listen(&mut self, now: Timestamp, place: usize) {
+    /// Passes on what a member has to tell. Answers whether he said anything.
+    fn listen(&mut self, now: Timestamp, place: usize) -> bool {
         let leg = self.members[place].leg;
-        while let Some(told) = self.members[place].talker.told.pop_front() {
+        let mut says = false;
+        while self.orders.len() < MOST_ORDERS
+            && let Some(told) = self.members[place].talker.told.pop_front()
+        {
             match told {
                 Told::Act(action) => self.orders.push_back(Order::Do { leg, action }),
                 Told::Said(said) => {
+                    says = true;
                     for heard in self.interpretations.iter_mut().filter(|heard| heard.talker == leg) {
                         heard.track.take(now, said.clone(), &mut self.out);
                         collect(&mut self.out, leg, &[], &mut self.orders);
@@ -192,6 +222,7 @@ impl Room {
                 }
             }
         }
+        says
     }
 }
 

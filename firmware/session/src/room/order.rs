@@ -53,3 +53,12 @@ pub enum Order {
     /// Hang this leg up.
     Dismiss { leg: LegId },
 }
+
+impl Order {
+    pub(super) fn discarded(&self) -> Option<SegmentId> {
+        match self {
+            Self::Discard { segment, .. } => Some(*segment),
+            _ => None,
+        }
+    }
+}

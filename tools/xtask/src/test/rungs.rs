@@ -10,8 +10,9 @@ use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
 const LADDER: &str = "dragoman-tests";
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "scenario",
+    "rooms",
     "process",
     "media",
     "health",
@@ -80,9 +81,10 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
         rung("fuzz", "every parser of foreign bytes, fed with anything", false, super::fuzz::steps()?),
     ];
     for target in ladder_targets(cache)? {
-        let quick = target == "scenario";
+        let quick = ["scenario", "rooms"].contains(&target.as_str());
         let what = match target.as_str() {
             "scenario" => "calls on a simulated clock",
+            "rooms" => "rooms of several on a simulated clock",
             "process" => "the daemon as a process: pipes, faults",
             "media" => "the media thread: lanes, voices, mixing, to the sample",
             "health" => "what the daemon tells of itself over HTTP",
