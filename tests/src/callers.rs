@@ -162,13 +162,29 @@ impl Baresip {
     /// # Panics
     /// Where baresip cannot be started.
     pub fn call(plan: &Plan<'_>) -> Self {
+        Self::start(plan, &account(plan), &format!("sip:{}@{}", plan.extension, plan.sip), "")
+    }
+
+    /// Calls by TLS, and only with SRTP; the box must show this certificate.
+    ///
+    /// # Panics
+    /// Where baresip cannot be started.
+    pub fn call_encrypted(plan: &Plan<'_>, certificate: &Path) -> Self {
+        let uri = format!("sip:{}@{};transport=tls", plan.extension, plan.sip);
+        let unencrypted = account(plan);
+        let account = unencrypted.replacen('>', ";transport=tls>;mediaenc=srtp-mand", 1);
+        let trust = format!("module srtp.so\nsip_verify_server yes\nsip_cafile {}\n", certificate.display());
+        Self::start(plan, &account, &uri, &trust)
+    }
+
+    fn start(plan: &Plan<'_>, account: &str, uri: &str, more: &str) -> Self {
         let directory = plan.directory.join("baresip");
         fs::create_dir_all(&directory).expect("a directory");
         let write = |name: &str, text: String| fs::write(directory.join(name), text).expect("a file");
-        write("config", configuration(plan.speech, &directory));
-        write("accounts", account(plan));
+        write("config", configuration(plan.speech, &directory) + more);
+        write("accounts", account.to_owned());
         write("contacts", String::new());
-        let dial = format!("d sip:{}@{}", plan.extension, plan.sip);
+        let dial = format!("d {uri}");
         let log = fs::File::create(directory.join("log")).expect("a log");
         let child = Command::new("baresip")
             .arg("-f")

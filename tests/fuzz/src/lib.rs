@@ -5,6 +5,7 @@
 
 mod config;
 mod daemon;
+mod guard;
 mod pieces;
 mod pipe;
 mod providers;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pipe", run: pipe::frames },
     Target { name: "rtp", run: softphone::rtp },
     Target { name: "sdp", run: softphone::sdp },
+    Target { name: "security_events", run: guard::security_events },
     Target { name: "sip", run: softphone::sip },
     Target { name: "wyoming", run: wyoming::events },
     Target { name: "xtts", run: providers::xtts },

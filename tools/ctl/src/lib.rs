@@ -1,6 +1,7 @@
 //! `dragoman`: what a technician asks a box on site.
 
 mod check;
+mod phones;
 mod report;
 
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ enum Subject {
     /// The services that hear, translate and speak
     #[command(subcommand)]
     Engines(Engines),
+    /// The phones that may register
+    #[command(subcommand)]
+    Phones(phones::Phones),
 }
 
 #[derive(Subcommand)]
@@ -53,8 +57,11 @@ struct Check {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let Cli { subject: Subject::Engines(Engines::Check(args)) } = Cli::parse();
-    match check(&args) {
+    let outcome = match Cli::parse().subject {
+        Subject::Engines(Engines::Check(args)) => check(&args),
+        Subject::Phones(phones) => phones.run().map(|()| true),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(NOT_WELL),
         Err(reason) => {

@@ -123,6 +123,7 @@ pub fn start_asterisk(cache: &Cache, sip: SocketAddr, run_dir: &RunDir) -> Resul
         asterisk::Options::new(cache.prefix(), driver()?, in_repository("asterisk-conf"), run_dir)?;
     options.sip = if sip.port() == 0 { SocketAddr::new(sip.ip(), free_port(sip.ip())?) } else { sip };
     options.http_port = free_port(LOOPBACK)?;
+    options.manager_port = free_port(LOOPBACK)?;
     let rtp = free_port_range(sip.ip())?;
     options.rtp_ports = rtp..=rtp + RTP_PORTS - 1;
     Asterisk::start(options)

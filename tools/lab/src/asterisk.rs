@@ -48,6 +48,8 @@ pub struct Options {
     pub sip: SocketAddr,
     /// ARI's port on 127.0.0.1.
     pub http_port: u16,
+    /// The manager interface's port on 127.0.0.1; its user is `guard`, with the password of ARI.
+    pub manager_port: u16,
     /// RTP ports.
     pub rtp_ports: RangeInclusive<u16>,
     /// Who may register.
@@ -68,6 +70,7 @@ impl Options {
             run_dir,
             sip: SocketAddr::from(([127, 0, 0, 1], 5060)),
             http_port: 8088,
+            manager_port: 5038,
             rtp_ports: 16384..=16583,
             phones: (101..=110).map(phone).collect::<Result<_>>()?,
         })

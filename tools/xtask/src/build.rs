@@ -23,7 +23,7 @@ pub(crate) fn cargo(cache: &Cache) -> Command {
 
 /// The programs of the box, and a phone to call it.
 pub(crate) fn programs(cache: &Cache) -> Result<()> {
-    packages(cache, &["dragomand", "dragoman-ctl", "dragoman-engines", "softphone"])
+    packages(cache, &["dragomand", "dragoman-ctl", "dragoman-engines", "dragoman-guard", "softphone"])
 }
 
 /// These packages' programs, in release.

@@ -30,7 +30,9 @@ pub(super) fn render(options: &Options, ari: &Ari) -> Result<()> {
     }
     write_private(&options.etc().join("phones.conf"), &phones(options))?;
     let user = format!("[{}]\ntype = user\npassword = {}\n", ari.user, ari.password);
-    write_private(&options.etc().join("ari-users.conf"), &user)
+    write_private(&options.etc().join("ari-users.conf"), &user)?;
+    let guard = format!("[guard](guard-template)\nsecret = {}\n", ari.password);
+    write_private(&options.etc().join("manager-users.conf"), &guard)
 }
 
 /// The values of a shipped file that belong to the box.
@@ -54,6 +56,7 @@ fn values(options: &Options, file: &str) -> Vec<(&'static str, String)> {
         ],
         "pjsip.conf" => vec![("bind", options.sip.to_string())],
         "http.conf" => vec![("bindport", options.http_port.to_string())],
+        "manager.conf" => vec![("port", options.manager_port.to_string())],
         "rtp.conf" => vec![
             ("rtpstart", options.rtp_ports.start().to_string()),
             ("rtpend", options.rtp_ports.end().to_string()),

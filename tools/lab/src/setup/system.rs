@@ -28,6 +28,7 @@ const RUN: &[&str] = &[
 const TEST: &[&str] = &[
     "baresip-core", // a SIP caller that nobody here wrote
     "iproute2",     // the loopback of a private network
+    "nftables",     // the guard's bans
 ];
 const BENCH: &[&str] = &["valgrind"];
 

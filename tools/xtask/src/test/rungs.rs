@@ -10,7 +10,7 @@ use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
 const LADDER: &str = "dragoman-tests";
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "scenario",
     "rooms",
     "process",
@@ -22,6 +22,7 @@ const ORDER: [&str; 12] = [
     "cloud",
     "driver",
     "softphone",
+    "sip",
     "calls",
 ];
 
@@ -92,6 +93,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
             "daemon_engines" => "the daemon and engines of other makers",
             "driver" => "the channel driver in a real Asterisk",
             "softphone" => "our phone against a real Asterisk",
+            "sip" => "who may register and call, and strangers",
             "calls" => "whole calls by callers that nobody here wrote",
             "vendors" => "the vendors' own clients against our emulators",
             _ => "further tests with real processes",

@@ -1,0 +1,99 @@
+//! `dragoman-guard`: bans whoever guesses the phones' passwords.
+//!
+//! Asterisk tells of wrong passwords on its manager interface; the kernel drops what comes from a banned address, so
+//! that a flood costs Asterisk nothing. A program of its own, since it is the only one that may change the firewall.
+
+pub mod events;
+mod firewall;
+mod manager;
+pub mod tries;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use events::Event;
+use manager::Manager;
+use tries::Tries;
+
+const CONNECT_AGAIN: Duration = Duration::from_secs(1);
+
+/// Bans whoever guesses the phones' passwords.
+#[derive(Parser)]
+#[command(name = "dragoman-guard", version)]
+struct Arguments {
+    /// Asterisk's manager interface
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5038")]
+    manager: SocketAddr,
+    /// The password of its user `guard`
+    #[arg(long, value_name = "FILE", default_value = "/etc/dragoman/keys/guard")]
+    password_file: PathBuf,
+}
+
+/// The whole program; ends where the firewall cannot be changed.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    match guard(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("dragoman-guard: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn guard(arguments: &Arguments) -> Result<(), String> {
+    let password = manager::password(&arguments.password_file)?;
+    firewall::set_up()?;
+    log::info!("the firewall is set up");
+    let started = Instant::now();
+    let mut tries = Tries::default();
+    let mut told = String::new();
+    loop {
+        let reason = match Manager::connect(arguments.manager, &password) {
+            Ok(mut manager) => {
+                log::info!("listening to Asterisk");
+                told.clear();
+                watch(&mut manager, &mut tries, started)
+            }
+            Err(error) => error.to_string(),
+        };
+        if told != reason {
+            log::warn!("Asterisk's manager interface at {}: {reason}", arguments.manager);
+            told = reason;
+        }
+        sleep(CONNECT_AGAIN);
+    }
+}
+
+/// Until the connection ends: why it did.
+fn watch(manager: &mut Manager, tries: &mut Tries, started: Instant) -> String {
+    loop {
+        let events = match manager.events() {
+            Ok(events) => events,
+            Err(error) => return error.to_string(),
+        };
+        let now = started.elapsed();
+        let mut banned = Vec::new();
+        for event in events {
+            match event {
+                Event::Succeeded(address) => tries.succeeded(address, now),
+                Event::Failed(address) => banned.extend(tries.failed(address, now)),
+            }
+        }
+        if !banned.is_empty() {
+            if let Err(reason) = firewall::ban(&banned) {
+                log::error!("{} sources are not banned: {reason}", banned.len());
+                continue;
+            }
+            for source in banned {
+                log::warn!("{source} is banned from SIP for {} s: wrong passwords", tries::BAN.as_secs());
+            }
+        }
+    }
+}

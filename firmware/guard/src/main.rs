@@ -1,0 +1,7 @@
+//! `dragoman-guard`: see [`dragoman_guard`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dragoman_guard::main()
+}

@@ -1,0 +1,7 @@
+//! Who may register and call: the shipped configuration in a real Asterisk, and strangers around it.
+
+mod guard;
+mod malformed;
+mod phones;
+mod rig;
+mod torture;

@@ -1,0 +1,65 @@
+//! A hundred thousand malformed messages, over UDP and TCP.
+
+use std::io::Write as _;
+use std::net::{IpAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use softphone::{Account, AudioOptions, Codec, Phone, PhoneOptions};
+
+use crate::rig::{Raw, Rig};
+use crate::torture;
+
+const MESSAGES: u32 = 100_000;
+/// Messages between two questions whether Asterisk is there.
+const BATCH: u32 = 25;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_hundred_thousand_malformed_messages_neither_kill_nor_delay() {
+    let mut rig = Rig::start(|_| {});
+    let server = rig.asterisk.sip();
+    let process = rig.asterisk.process().id();
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let (sender, asker) = (Raw::new(here, server), Raw::new(here, server));
+    let mut random = Rng::with_seed(4475);
+    let mut took = Vec::new();
+    for batch in 0..MESSAGES / BATCH {
+        let messages: Vec<_> = (0..BATCH).map(|_| torture::message(&mut random, server)).collect();
+        if batch % 5 == 0 {
+            let mut stream = TcpStream::connect(server).expect("it listens");
+            // It may hang up at any of them.
+            messages.iter().take_while(|message| stream.write_all(message).is_ok()).count();
+        } else {
+            for message in &messages {
+                sender.send(&message[..message.len().min(65_000)]);
+            }
+        }
+        let started = Instant::now();
+        asker.send(asker.request("OPTIONS", "nobody", batch, "").as_bytes());
+        let own = format!("Call-ID: {batch}@");
+        loop {
+            let answer = asker.receive(PATIENCE).unwrap_or_else(|| panic!("no answer after batch {batch}"));
+            if answer.contains(&own) {
+                break;
+            }
+        }
+        took.push(started.elapsed());
+        while sender.pending().is_some() {}
+    }
+    rig.asterisk.process().ensure_running().expect("Asterisk lives");
+    assert_eq!(rig.asterisk.process().id(), process);
+    took.sort();
+    let p99 = took[took.len() * 99 / 100];
+    println!("OPTIONS: median {:?}, p99 {p99:?}, slowest {:?}", took[took.len() / 2], took[took.len() - 1]);
+    assert!(p99 <= Duration::from_millis(100), "{p99:?}");
+
+    let known = &rig.asterisk.phones()[0];
+    let account = Account::new(&known.extension, &server.to_string(), Some(known.secret.clone()));
+    let (phone, _events) =
+        Phone::start(account.expect("an account"), PhoneOptions::default()).expect("a phone");
+    phone.register().expect("an honest phone registers");
+    let mut call = phone.dial("799", &[Codec::Pcmu], AudioOptions::default()).expect("a call");
+    call.wait_connected(PATIENCE).expect("an answer");
+    call.hang_up().expect("a report");
+}

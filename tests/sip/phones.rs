@@ -1,0 +1,135 @@
+//! `dragoman phones` and a real Asterisk.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use dragoman_tests::callers::{Baresip, Plan};
+use dragoman_tests::wav::Wav;
+use lab::cache::Cache;
+use lab::programs::program;
+use softphone::{Account, AudioOptions, Codec, Phone, PhoneOptions, ScriptEnd, Step};
+
+use crate::rig::Rig;
+
+const CONFIG: &str = "# the hall\n[[room]]\nextension = \"790\"\nkind = \"echo\"\n";
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a technician types, with the places of this rig.
+pub(crate) fn dragoman(rig: &Rig, words: &[&str]) -> Output {
+    let asterisk = rig.path("asterisk-program");
+    if !asterisk.exists() {
+        fs::write(rig.path("dragomand.toml"), CONFIG).expect("a file");
+        let prefix = Cache::locate().expect("a cache").prefix();
+        let command = prefix.command("usr/sbin/asterisk");
+        let conf = rig.asterisk.configuration_file("asterisk.conf");
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
+        let script = format!("#!/bin/sh\nexec {} -C '{}' \"$@\"\n", words.join(" "), conf.display());
+        fs::write(&asterisk, script).expect("a file");
+        fs::set_permissions(&asterisk, fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+    let mut command = Command::new(program("dragoman").expect("it is built"));
+    command.arg("phones").args(words);
+    command.arg("--config").arg(rig.path("dragomand.toml")).arg("--secrets").arg(rig.path("phones.secrets"));
+    command.arg("--output").arg(rig.asterisk.configuration_file("phones.conf"));
+    command.arg("--asterisk").arg(asterisk).output().expect("it runs")
+}
+
+pub(crate) fn must(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn secret(rig: &Rig, extension: &str) -> String {
+    let secrets: toml::Table =
+        fs::read_to_string(rig.path("phones.secrets")).expect("secrets").parse().expect("TOML");
+    secrets[extension].as_str().expect("a password").to_owned()
+}
+
+fn phone(rig: &Rig, extension: &str, secret: String) -> Phone {
+    let account = Account::new(extension, &rig.asterisk.sip().to_string(), Some(secret)).expect("an account");
+    Phone::start(account, PhoneOptions::default()).expect("a phone").0
+}
+
+#[test]
+fn a_call_stands_while_phones_come_and_go() {
+    let rig = Rig::start(|options| options.phones.clear());
+    must(&dragoman(
+        &rig,
+        &["add", "101", "--name", "José O’Hara, 2 & co.", "--language", "es", "--codec", "g722"],
+    ));
+    let shown = rig.asterisk.cli("pjsip show endpoint 101").expect("an answer");
+    assert!(shown.contains("\"José O’Hara, 2 & co.\" <101>"), "{shown}");
+    let caller = phone(&rig, "101", secret(&rig, "101"));
+    caller.register().expect("Asterisk knows it");
+    let mut call = caller.dial("799", &[Codec::G722], AudioOptions::default()).expect("a call");
+    call.wait_connected(10 * SECOND).expect("an answer");
+
+    for round in 0..3 {
+        must(&dragoman(&rig, &["add", "102", "--name", "Second", "--language", "en"]));
+        let second = phone(&rig, "102", secret(&rig, "102"));
+        second.register().expect("Asterisk knows the new one");
+        drop(second);
+        let old = secret(&rig, "102");
+        must(&dragoman(&rig, &["remove", "102"]));
+        let refused = phone(&rig, "102", old.clone()).register().expect_err("it is gone");
+        assert!(refused.to_string().contains("401"), "round {round}: {refused}");
+        let pause = call.run(vec![Step::Pause(SECOND / 2)]).expect("a script");
+        assert_eq!(pause, ScriptEnd::Finished, "the call ended in round {round}");
+    }
+    let report = call.hang_up().expect("a report");
+    assert_eq!(report.frames.received.lost, 0, "{report:?}");
+    assert!(report.frames.received.received > 50, "{report:?}");
+
+    let conf = rig.asterisk.configuration_file("phones.conf");
+    assert_eq!(conf.metadata().expect("a file").permissions().mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(rig.path("dragomand.toml")).expect("a file").starts_with(CONFIG));
+    assert!(must(&dragoman(&rig, &["list"])).contains("101              es        José O’Hara, 2 & co."));
+}
+
+#[test]
+fn what_the_configuration_refuses_changes_nothing() {
+    let rig = Rig::start(|options| options.phones.clear());
+    must(&dragoman(&rig, &["apply"]));
+    for (words, reason) in [
+        (["add", "790", "--name", "A", "--language", "es"], "already"),
+        (["add", "101", "--name", "A\n[evil]", "--language", "es"], "phone.name"),
+        (["add", "101", "--name", "A;B", "--language", "es"], "phone.name"),
+        (["add", "1x1", "--name", "A", "--language", "es"], "phone.extension"),
+        (["add", "101", "--name", "A", "--language", "spanish"], "phone.language"),
+    ] {
+        let output = dragoman(&rig, &words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(reason), "{words:?}: {said}");
+        assert_eq!(fs::read_to_string(rig.path("dragomand.toml")).expect("a file"), CONFIG);
+    }
+}
+
+#[test]
+fn a_phone_calls_by_tls_and_srtp() {
+    let rig = Rig::start(|options| options.phones.clear());
+    must(&dragoman(&rig, &["add", "101", "--name", "Door", "--language", "es"]));
+    let certificate = rig.asterisk.configuration_file("sip-certificate.pem");
+    let cache = Cache::locate().expect("a cache");
+    let speech = rig.path("speech.wav");
+    let sentence = lab::speech::sentence(&cache).expect("a sentence");
+    Wav::read(&sentence.wav).at(16_000).padded(SECOND, SECOND).write(&speech);
+    let plan = Plan {
+        sip: SocketAddr::from(([127, 0, 0, 1], 5061)),
+        extension: "799",
+        phone: &lab::asterisk::Phone { extension: "101".into(), secret: secret(&rig, "101") },
+        codec: "l16/16000/1",
+        speech: &speech,
+        directory: rig.run_dir.path(),
+    };
+    let caller = Baresip::call_encrypted(&plan, &certificate);
+    std::thread::sleep(5 * SECOND);
+    let channels = rig.asterisk.cli("core show channels concise").expect("an answer");
+    let log = fs::read_to_string(rig.path("baresip/log")).unwrap_or_default();
+    assert!(channels.contains("!799!"), "no call: {channels}\n{log}");
+    let heard = caller.hang_up();
+    assert!(heard.samples.iter().any(|sample| sample.unsigned_abs() > 1_000), "nothing came back");
+}
