@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::asterisk;
 use crate::clients::Outside;
 use crate::config::{self, Config};
 use crate::control::ControlSocket;
@@ -75,6 +76,9 @@ async fn serve(config: Config) -> Result<(), String> {
     let engines = Arc::clone(&hub);
     tokio::spawn(async move { engines.outside.watch(&engines.config.notices()).await });
     tokio::spawn(web::serve(Arc::clone(&hub)));
+    if let Some(ari) = hub.config.asterisk.clone() {
+        tokio::spawn(asterisk::run(Arc::clone(&hub), ari));
+    }
 
     if hub.config.rooms.iter().any(|room| room.own_voices.is_some()) {
         match Keys::bind(&hub.config.pipes) {

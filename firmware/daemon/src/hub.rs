@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use audio_path::{LegId, MediaEvent, MediaEventKind, Timestamp};
 use serde_json::{Value, json};
-use session::Language;
+use session::{Event, Language};
 use tokio::sync::{Notify, broadcast, mpsc};
 
+use crate::asterisk::{Asterisk, Cause, Change, LegEvent, Refusal};
 use crate::clients::Outside;
 use crate::config::{Config, Room};
+use crate::leg_name::LegName;
 use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media};
 use crate::report::{self, Report};
@@ -36,6 +38,8 @@ pub struct Hub {
     pub config: Config,
     /// The media thread.
     pub media: Media,
+    /// The telephone side.
+    pub asterisk: Asterisk,
     /// The engines, and how they do.
     pub outside: Outside,
     /// What happened in calls, counted.
@@ -106,6 +110,7 @@ impl Hub {
     pub fn new(config: Config, media: Media, outside: Outside) -> Self {
         let (lines, _) = broadcast::channel(MOST_LINES_BEHIND);
         Self {
+            asterisk: Asterisk::new(config.asterisk.is_some()),
             config,
             media,
             outside,
@@ -118,10 +123,54 @@ impl Hub {
         }
     }
 
+    /// Something happened to the leg of that id.
+    pub fn leg_happened(&self, id: &str, event: LegEvent) {
+        let change = self.asterisk.calls().happened(id, event, now());
+        if let Some(change) = change {
+            self.changed(change);
+        }
+    }
+
+    /// The leg `id`, or whoever would have been at it, is not served.
+    pub fn refused(&self, id: &str, reason: &str) {
+        let name = LegName::parse(id).ok();
+        let phone = name.and_then(|name| name.phone).map(str::to_owned);
+        let dialled = name.map_or(id, |name| name.dialled).to_owned();
+        let refusal = Refusal { at: now(), phone, dialled, reason: reason.to_owned() };
+        let change = self.asterisk.calls().refused(refusal);
+        self.changed(change);
+    }
+
+    /// Tells what changed on the telephone side.
+    pub(crate) fn changed(&self, change: Change) {
+        let report = match change {
+            Change::Leg { id, state } => {
+                let phone = LegName::parse(&id).ok().and_then(|name| name.phone.map(str::to_owned));
+                json!({ "id": id, "phone": phone, "state": state.name() })
+            }
+            Change::Refused(Refusal { phone, dialled, reason, .. }) => {
+                let who = phone.as_deref().unwrap_or("a caller");
+                log::info!("{who} dialled {dialled} and is refused: {reason}");
+                json!({ "phone": phone, "dialled": dialled, "reason": reason })
+            }
+        };
+        let kind = if report.get("state").is_some() { "leg_state" } else { "refused" };
+        self.tell(&Report::new(kind, report));
+    }
+
     /// Tells an event to whoever listens.
     pub fn tell(&self, report: &Report) {
         // Nobody listening is no fault.
         let _listeners = self.lines.send(report.line(now()).into());
+    }
+
+    /// Tells what happened in the session of the leg `leg`.
+    pub fn tell_session(&self, leg: LegId, event: &Event) {
+        if *event == Event::Listening {
+            let id = self.legs().live.get(&leg).map(|entry| entry.id.clone());
+            id.iter().for_each(|id| self.leg_happened(id, LegEvent::Translates(true)));
+        }
+        self.tell(&Report::session(leg, event));
     }
 
     /// All lines told from now on.
@@ -131,10 +180,12 @@ impl Hub {
 
     /// Lists a leg.
     pub fn enter(&self, leg: LegId, id: &str, room: &Room, shared: &Arc<LegShared>, inbox: &Inbox) {
+        let name = id.to_owned();
         let (id, room, shared, inbox) = (id.to_owned(), room.clone(), Arc::clone(shared), inbox.clone());
         let report = Report::new("leg_up", json!({ "leg": leg.0, "id": id, "room": room.extension }));
         self.legs().live.insert(leg, Entry { id, room, since: now(), shared, inbox });
         self.tell(&report);
+        self.leg_happened(&name, LegEvent::Answered);
         self.show_count();
     }
 
@@ -205,6 +256,9 @@ impl Hub {
     pub(crate) fn dismiss(&self, leg: LegId) {
         if let Some(entry) = self.legs().live.get(&leg) {
             log::info!("leg {} ({}) is dismissed", leg.0, entry.id);
+            if let Ok(name) = LegName::parse(&entry.id) {
+                self.asterisk.hang_up(name.channel, Cause::Normal);
+            }
         }
     }
 
@@ -220,9 +274,13 @@ impl Hub {
 
     /// The line that a reader gets first: the state of everything.
     pub fn status(&self) -> String {
-        let legs: Vec<Value> = self.legs().live.iter().map(|(leg, entry)| entry.status(*leg)).collect();
+        let mut legs: Vec<Value> = self.legs().live.iter().map(|(leg, entry)| entry.status(*leg)).collect();
+        let arriving = self.asterisk.complete(&mut legs);
         let rooms: Vec<Value> = self.config.rooms.iter().map(room_status).collect();
         let fields = json!({
+            "arriving": arriving,
+            "asterisk": self.asterisk.status(now()),
+            "most_legs": self.config.most_legs,
             "uptime_s": self.uptime().as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
             "engines": report::engines(&self.outside.report()),

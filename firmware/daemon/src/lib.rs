@@ -5,6 +5,7 @@
 //! engines. [`hub`] is what they share; [`control`] and the health page's
 //! server tell the world.
 
+pub mod asterisk;
 pub mod clients;
 pub mod config;
 pub mod control;
@@ -28,6 +29,7 @@ pub use daemon::run;
 
 /// Parsers of foreign bytes that nobody else calls, to be fed with anything.
 pub mod parsers {
+    pub use crate::asterisk::parse as ari;
     pub use crate::control::command::parse as command;
     pub use crate::keys::parse as key;
     pub use crate::web::host::is_ours as is_our_host;

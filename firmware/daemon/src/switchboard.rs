@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::asterisk::{Cause, LegEvent};
 use crate::config::{Config, Room, RoomKind};
 use crate::hub::Hub;
 use crate::leg::{self, Destination, Line};
@@ -33,6 +34,7 @@ impl Switchboard {
 
     /// Serves until the directory of pipes or the media thread is lost.
     pub(crate) async fn run(&mut self) -> io::Result<()> {
+        let hub = Arc::clone(&self.hub);
         for id in self.watcher.scan()? {
             self.appeared(&id);
         }
@@ -43,6 +45,9 @@ impl Switchboard {
                     self.pass_on();
                 }
                 sighting = self.watcher.next() => self.sighted(sighting?),
+                () = hub.asterisk.some_to_let_go.notified() => {
+                    hub.asterisk.to_let_go().iter().for_each(|id| self.vanished(id));
+                }
             }
         }
     }
@@ -89,10 +94,10 @@ impl Switchboard {
         if self.legs.contains_key(id) {
             return;
         }
-        let name = LegName::parse(id).map_err(str::to_owned);
-        let to = match name.and_then(|name| destination(&self.hub.config, name)) {
+        self.hub.leg_happened(id, LegEvent::Rings);
+        let to = match self.destination(id) {
             Ok(to) => to,
-            Err(reason) => return leg::refuse(&self.hub, id, &reason),
+            Err((reason, cause)) => return leg::turn_away(&self.hub, id, &reason, cause),
         };
         let down = Arc::new(Notify::new());
         let line = Line::of_pipes(id);
@@ -100,16 +105,28 @@ impl Switchboard {
         self.legs.insert(id.to_owned(), Leg { down, task });
     }
 
+    fn destination(&self, id: &str) -> Result<Destination, (String, Cause)> {
+        let name = LegName::parse(id).map_err(|reason| (reason.to_owned(), Cause::Failed))?;
+        let room = room(&self.hub.config, name).map_err(|reason| (reason, Cause::Unknown))?;
+        let to = destination(&self.hub.config, room, name).map_err(|reason| (reason, Cause::Failed))?;
+        let most = self.hub.config.most_legs;
+        if self.legs.len() >= usize::from(most) {
+            let reason = format!("all {most} legs are in use; calls.most says how many there may be");
+            return Err((reason, Cause::Busy));
+        }
+        Ok(to)
+    }
+
     fn vanished(&mut self, id: &str) {
+        self.hub.leg_happened(id, LegEvent::Gone);
         if let Some(leg) = self.legs.remove(id) {
             leg.down.notify_one();
         }
     }
 }
 
-/// Where a leg of this name belongs.
-fn destination(config: &Config, name: LegName<'_>) -> Result<Destination, String> {
-    let room = room(config, name)?;
+/// Where in `room` a leg of this name belongs.
+fn destination(config: &Config, room: Room, name: LegName<'_>) -> Result<Destination, String> {
     let (RoomKind::Conference(several) | RoomKind::Call(several)) = room.kind else {
         return Ok(Destination { room, place: None });
     };

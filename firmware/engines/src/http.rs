@@ -5,13 +5,13 @@ use std::fmt;
 /// A request. Its headers may hold a key and its body what was said in a call, so neither is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `POST`, `GET` or `DELETE`.
+    /// `POST`, `PUT`, `GET` or `DELETE`.
     pub method: &'static str,
     /// `https://…` or `http://…`, with path and query.
     pub url: String,
     /// Besides those of every request.
     pub headers: Vec<(&'static str, String)>,
-    /// Empty but with `POST`.
+    /// Empty but with `POST` and `PUT`.
     pub body: Vec<u8>,
 }
 

@@ -14,7 +14,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_millis(1_600);
 const MOST_IDLE: usize = 8;
 
 /// The HTTP client that all legs share, with its connections.
-pub(super) fn client(tls: &rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
+pub(crate) fn client(tls: &rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
     // A proxy of the environment is not meant for engines in the LAN, and one in between is one more to fail.
     reqwest::Client::builder()
         .no_proxy()
@@ -29,10 +29,11 @@ pub(super) fn client(tls: &rustls::ClientConfig) -> Result<reqwest::Client, Fail
 }
 
 /// Asks; the answer's body is not read yet.
-pub(super) async fn send(client: &reqwest::Client, request: Request) -> Result<reqwest::Response, Failure> {
+pub(crate) async fn send(client: &reqwest::Client, request: Request) -> Result<reqwest::Response, Failure> {
     let method = match request.method {
         "GET" => reqwest::Method::GET,
         "DELETE" => reqwest::Method::DELETE,
+        "PUT" => reqwest::Method::PUT,
         _ => reqwest::Method::POST,
     };
     let mut builder = client.request(method, &request.url);
@@ -51,18 +52,18 @@ pub(super) async fn send(client: &reqwest::Client, request: Request) -> Result<r
 }
 
 /// The answer's `Retry-After`.
-pub(super) fn retry_after(response: &reqwest::Response) -> Option<String> {
+pub(crate) fn retry_after(response: &reqwest::Response) -> Option<String> {
     response.headers().get("retry-after")?.to_str().ok().map(str::to_owned)
 }
 
 /// The next piece of a body.
-pub(super) async fn chunk(response: &mut reqwest::Response) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) async fn chunk(response: &mut reqwest::Response) -> Result<Option<Vec<u8>>, Failure> {
     let piece = response.chunk().await.map_err(|error| broke(&error))?;
     Ok(piece.map(|bytes| bytes.to_vec()))
 }
 
 /// The whole body, if it is no longer than `at_most` bytes: what is comes from a broken engine.
-pub(super) async fn body(mut response: reqwest::Response, at_most: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) async fn body(mut response: reqwest::Response, at_most: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(piece) = chunk(&mut response).await? {
         if body.len() + piece.len() > at_most {

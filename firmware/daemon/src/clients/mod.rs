@@ -5,7 +5,7 @@ mod asr;
 mod chain;
 mod connection;
 mod emotion;
-mod http;
+pub(crate) mod http;
 mod mt;
 mod notices;
 mod resample;
@@ -14,7 +14,7 @@ mod stage;
 mod tls;
 mod trial;
 mod tts;
-mod websocket;
+pub(crate) mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +56,8 @@ const FAR_EVERY: Duration = Duration::from_secs(60);
 /// What all connections share.
 #[derive(Clone)]
 pub struct Transport {
-    http: reqwest::Client,
-    tls: Arc<ClientConfig>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) tls: Arc<ClientConfig>,
     studios: Arc<tts::xtts::Studios>,
     turns: Arc<tts::xtts::Turns>,
     glossaries: Arc<mt::Glossaries>,

@@ -35,7 +35,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 /// An open WebSocket.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<Box<dyn Stream>>,
     /// When the server was asked for a sign of life that did not come yet.
     pinged: Option<Instant>,
@@ -45,7 +45,7 @@ pub(super) struct Socket {
 }
 
 /// Why a WebSocket was not opened.
-pub(super) enum NotOpened {
+pub(crate) enum NotOpened {
     /// The server answered the upgrade with this status, and perhaps a `Retry-After`.
     Status(u16, Option<String>),
     /// It was not reached, or not trusted.
@@ -53,7 +53,7 @@ pub(super) enum NotOpened {
 }
 
 /// What comes from a server.
-pub(super) enum Received {
+pub(crate) enum Received {
     Message(Message),
     /// It said goodbye with this code (1005 without one) and reason.
     Closed(u16, String),
@@ -61,7 +61,7 @@ pub(super) enum Received {
 
 impl Socket {
     /// Opens one.
-    pub(super) async fn open(tls: &Arc<ClientConfig>, handshake: &Handshake) -> Result<Self, NotOpened> {
+    pub(crate) async fn open(tls: &Arc<ClientConfig>, handshake: &Handshake) -> Result<Self, NotOpened> {
         let opened = timeout(OPEN_DEADLINE, connect(tls, handshake)).await;
         let late = || NotOpened::Failure(Failure::new(FailureKind::Network, "no connection in time"));
         let stream = opened.map_err(|_| late())??;
@@ -69,7 +69,7 @@ impl Socket {
     }
 
     /// Sends a message.
-    pub(super) async fn send(&mut self, message: Message) -> Result<(), Failure> {
+    pub(crate) async fn send(&mut self, message: Message) -> Result<(), Failure> {
         let wire = match message {
             Message::Text(text) => Wire::text(text),
             Message::Binary(bytes) => Wire::binary(bytes),
@@ -81,7 +81,7 @@ impl Socket {
     ///
     /// # Errors
     /// Where the line broke or is dead; where a message is too large.
-    pub(super) async fn receive(&mut self) -> Result<Received, Failure> {
+    pub(crate) async fn receive(&mut self) -> Result<Received, Failure> {
         loop {
             match timeout_at(self.ping_at, self.stream.next()).await {
                 Err(_) if self.pinged.is_some_and(|pinged| pinged.elapsed() >= DEAD_AFTER) => {
@@ -117,7 +117,7 @@ impl Socket {
     }
 
     /// Says goodbye, as far as that goes without waiting long.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         let _server_gone = timeout(SEND_DEADLINE, self.stream.close(None)).await;
     }
 

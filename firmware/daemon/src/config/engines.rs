@@ -557,7 +557,7 @@ fn key(name: &str, table: &EngineTable) -> Result<Option<SecretString>, Fault> {
 }
 
 /// Never waits, as for a pipe, and never reads without end.
-fn small_file(path: &Path) -> io::Result<String> {
+pub(super) fn small_file(path: &Path) -> io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
     }

@@ -11,6 +11,7 @@ use super::{Codec, OwnVoices};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    pub(super) asterisk: Option<AsteriskTable>,
     #[serde(default)]
     pub(super) pipes: PipesTable,
     #[serde(default)]
@@ -33,6 +34,14 @@ pub(super) struct File {
     pub(super) phone: Vec<PhoneTable>,
     #[serde(default)]
     pub(super) calls: CallsTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AsteriskTable {
+    pub(super) ari: Option<Spanned<String>>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) password_file: Spanned<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +155,7 @@ pub(super) struct RoomTable {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct CallsTable {
+    pub(super) most: Option<Spanned<u16>>,
     pub(super) mode: Option<ModeName>,
     pub(super) manner: Option<MannerName>,
     pub(super) original: Option<Spanned<OriginalName>>,

@@ -1,5 +1,6 @@
 //! The configuration file: strict, so that a typing error is found before a call is lost to it.
 
+mod asterisk;
 mod engines;
 mod file;
 mod glossary;
@@ -16,6 +17,7 @@ use session::{Cue, LanguagePair};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
+pub use asterisk::Ari;
 pub(crate) use engines::DEVICE;
 pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
 use file::File;
@@ -27,6 +29,10 @@ pub use rooms::{OwnVoices, Room, RoomKind, Several};
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// How Asterisk is controlled, where it is.
+    pub asterisk: Option<Ari>,
+    /// How many legs there may be at once.
+    pub most_legs: u16,
     /// Where the channel driver makes its pipes.
     pub pipes: PathBuf,
     /// Where the control socket is made.
@@ -123,6 +129,8 @@ fn parse(text: &str) -> Result<Config, Fault> {
         return Err((None, advice.into()));
     }
     Ok(Config {
+        asterisk: Ari::read(file.asterisk)?,
+        most_legs: asterisk::most_legs(&file.calls)?,
         pipes: file.pipes.directory,
         control: file.control.socket,
         rooms,

@@ -281,7 +281,7 @@ impl<'a> InterpreterLeg<'a> {
             log::debug!("leg {}: {message}", self.ends.id.0);
         }
         self.tally.count(&self.hub.tally, event);
-        self.hub.tell(&Report::session(self.ends.id, event));
+        self.hub.tell_session(self.ends.id, event);
     }
 
     fn send_asr(&mut self, utterance: UtteranceId, input: AsrInput) {

@@ -1,11 +1,13 @@
 //! A leg's line to its phone: how its port is opened, and what happens when the other side goes away.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use audio_path::LegId;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::refuse;
+use crate::asterisk::LegEvent;
 use crate::hub::{Hub, Inbox};
 use crate::ports::Port;
 use crate::ports::pipe::{PipeError, PipePort};
@@ -13,6 +15,8 @@ use crate::watcher::inspect;
 
 /// Between attempts to open a port whose other side is not there.
 const REOPEN_EVERY: Duration = Duration::from_millis(100);
+/// The driver holds both ends of its pipes: where nobody reads one for so long, Asterisk is dead and the call with it.
+const DEAD_AFTER: Duration = Duration::from_millis(1_500);
 
 /// The line of one leg.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct Line {
     /// The leg's id.
     pub id: String,
     way: Way,
+    /// The call ended without the removal of its pipes.
+    lost: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -31,7 +37,7 @@ enum Way {
 impl Line {
     /// The pair of pipes that is named by `id`.
     pub fn of_pipes(id: &str) -> Self {
-        Self { id: id.to_owned(), way: Way::Pipes }
+        Self { id: id.to_owned(), way: Way::Pipes, lost: AtomicBool::new(false) }
     }
 
     /// Opens the port, waiting for its other side; `None` where it can never be opened.
@@ -41,11 +47,21 @@ impl Line {
         }
     }
 
+    /// Whether the call ended though its port is still there: it may come back. Answers once.
+    pub(super) fn was_lost(&self) -> bool {
+        self.lost.swap(false, Ordering::Relaxed)
+    }
+
     /// Opens the leg's port again each time a side of it goes away. Ends with the call, where that is how the other
     /// side ends calls; the removal of pipes is told otherwise.
     pub(crate) async fn keep(&self, hub: &Hub, leg: LegId, inbox: &Inbox) {
         match self.way {
-            Way::Pipes => keep_pipes(hub, leg, &self.id, inbox).await,
+            Way::Pipes => {
+                keep_pipes(hub, leg, &self.id, inbox).await;
+                self.lost.store(true, Ordering::Relaxed);
+                log::warn!("{}: nobody is at the other side of its pipes any more", self.id);
+                hub.leg_happened(&self.id, LegEvent::Gone);
+            }
         }
     }
 }
@@ -69,14 +85,17 @@ async fn open_pipes(hub: &Hub, id: &str) -> Option<Port> {
     }
 }
 
+/// Ends when nobody is at the other side any more.
 async fn keep_pipes(hub: &Hub, leg: LegId, id: &str, inbox: &Inbox) {
     loop {
         inbox.port_down.notified().await;
         log::info!("leg {}: a side of its pipes went away", leg.0);
+        let since = Instant::now();
         loop {
             sleep(REOPEN_EVERY).await;
             match PipePort::open(&hub.config.pipes, id) {
                 Ok(port) => break hub.media.replace_port(leg, Port::Pipe(port)),
+                Err(PipeError::ReaderMissing(_)) if since.elapsed() >= DEAD_AFTER => return,
                 Err(error) => log::debug!("leg {}: {error}", leg.0),
             }
         }

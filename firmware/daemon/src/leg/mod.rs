@@ -16,8 +16,10 @@ use session::Interpreter;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::asterisk::{Cause, LegEvent};
 use crate::config::{Room, RoomKind};
 use crate::hub::{Hub, Inbox};
+use crate::leg_name::LegName;
 use crate::media::{Echo, Full, LegShared};
 use crate::ports::Port;
 use crate::report::Report;
@@ -73,11 +75,11 @@ pub struct Destination {
 pub async fn supervise(hub: Arc<Hub>, line: Line, to: Destination, down: Arc<Notify>) {
     let line = Arc::new(line);
     loop {
-        let (line, down) = (Arc::clone(&line), Arc::clone(&down));
         let id = line.id.clone();
-        let task = tokio::spawn(serve(Arc::clone(&hub), line, to.clone(), down));
+        let task = tokio::spawn(serve(Arc::clone(&hub), Arc::clone(&line), to.clone(), Arc::clone(&down)));
         let error = match task.await {
-            Ok(Ended::Down) => return,
+            Ok(Ended::Down) if line.was_lost() => continue,
+            Ok(Ended::Down) => return hub.leg_happened(&line.id, LegEvent::Gone),
             Ok(Ended::Failed) => "its room's task ended".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -128,6 +130,16 @@ async fn serve_alone(
 
 /// Says in one line, logged and told, why a pair of pipes is not served.
 pub fn refuse(hub: &Hub, id: &str, reason: &str) {
+    turn_away(hub, id, reason, Cause::Failed);
+}
+
+/// The same, and the phone is told `cause`.
+pub fn turn_away(hub: &Hub, id: &str, reason: &str, cause: Cause) {
+    hub.leg_happened(id, LegEvent::Failed);
+    hub.refused(id, reason);
+    if let Ok(name) = LegName::parse(id) {
+        hub.asterisk.hang_up(name.channel, cause);
+    }
     // Anyone who may make pipes names them.
     let id = id.escape_debug();
     log::warn!("{id} is refused: {reason}");

@@ -262,7 +262,7 @@ impl<'a> RoomTask<'a> {
             log::debug!("leg {}: {message}", leg.0);
         }
         self.tally.count(&self.hub.tally, event);
-        self.hub.tell(&Report::session(leg, event));
+        self.hub.tell_session(leg, event);
     }
 
     /// Tells the session where a stage was lost, or is there again.

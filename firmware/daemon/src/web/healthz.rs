@@ -21,7 +21,7 @@ struct Health {
 /// Something that is to be mended.
 #[derive(Serialize)]
 struct Reason {
-    /// `asr`, `mt`, `tts`, `emotion`, `media`.
+    /// `asr`, `mt`, `tts`, `emotion`, `telephone`, `media`.
     stage: &'static str,
     /// As the configuration calls it.
     engine: Option<String>,
@@ -44,7 +44,7 @@ fn health(hub: &Hub) -> Health {
     let is_lost = |stage: &str| engines.iter().filter(|engine| engine.stage == stage).all(|e| !e.serves());
     let fails = ["asr", "mt", "tts"].into_iter().any(is_lost);
     let reasons: Vec<Reason> =
-        engines.iter().filter_map(engine_fault).chain(refused_by_kernel(hub)).collect();
+        engines.iter().filter_map(engine_fault).chain(telephone(hub)).chain(refused_by_kernel(hub)).collect();
     let status = match (fails, reasons.is_empty()) {
         (true, _) => "failing",
         (false, false) => "degraded",
@@ -61,6 +61,16 @@ fn engine_fault(engine: &EngineReport) -> Option<Reason> {
         kind: fault.kind.name(),
         detail: fault.detail.clone(),
         advice: engine.advice()?,
+    })
+}
+
+fn telephone(hub: &Hub) -> Option<Reason> {
+    Some(Reason {
+        stage: "telephone",
+        engine: None,
+        kind: "down",
+        detail: hub.asterisk.fault()?.to_owned(),
+        advice: "see whether asterisk runs; calls that stand go on".to_owned(),
     })
 }
 
