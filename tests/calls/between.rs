@@ -19,11 +19,11 @@ fn a_spanish_phone_hears_what_an_english_one_says() {
     let speech = rig.speech(Duration::ZERO, 20 * SECOND, 16_000);
     let silence = silence(&rig);
     let mut watch = rig.watch();
-    let called = rig.plan(1, "G722", &silence);
-    let mut called = Pjsua2::register(&Plan { extension: "102", ..called }, 200);
+    let plan = rig.plan(1, "G722", &silence);
+    let mut answering = Pjsua2::register(&Plan { extension: "102", ..plan }, 200);
     let plan = rig.plan(0, "G722", &speech);
     let mut caller = Pjsua2::call(&Plan { extension: "102", ..plan });
-    called.wait_connected();
+    answering.wait_connected();
     let answered = Instant::now();
     watch.wait_for("listening", 30 * SECOND, |_| true);
     watch.wait_for("listening", 30 * SECOND, |_| true);
@@ -31,7 +31,7 @@ fn a_spanish_phone_hears_what_an_english_one_says() {
     caller.speak();
     let translation = translation(&rig, &mut watch);
     rig.assert_none_dropped(2);
-    let heard = called.hang_up().after(spoke);
+    let heard = answering.hang_up().after(spoke);
     let server = rig.appliance.engines.options().wyoming;
     let text = transcribe(server, &heard.at(16_000).samples).expect("the engines answer");
     assert!(word_overlap(&translation, &text.text) >= 0.5, "{translation:?}, heard {text:?}");

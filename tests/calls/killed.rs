@@ -1,30 +1,58 @@
 //! The daemon dies in a call.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dragoman_tests::callers::Pjsua2;
-use dragoman_tests::callers::Plan;
+use dragoman_tests::callers::{Pjsua2, Plan};
+use dragoman_tests::wav::Wav;
 use rustix::process::Signal;
 
 use crate::rig::Rig;
 
 const SECOND: Duration = Duration::from_secs(1);
 const KILLS: usize = 100;
+/// Half a second of frames each way tells that audio is back.
+const ENOUGH: u64 = 25;
 
 #[test]
 fn the_call_survives_a_hundred_kills_and_the_audio_comes_back() {
     let mut rig = Rig::start();
     let speech = rig.speech(Duration::ZERO, SECOND, 16_000);
-    let plan = Plan { extension: "790", ..rig.plan(0, "G722", &speech) };
-    let mut caller = Pjsua2::call(&plan);
+    let mut caller = Pjsua2::call(&Plan { extension: "790", ..rig.plan(0, "G722", &speech) });
+    kill_again_and_again(&mut rig, 1);
+    let answered = Instant::now();
+    caller.speak();
+    thread::sleep(4 * SECOND);
+    assert_heard(&caller.hang_up(), answered.elapsed());
+}
+
+/// 101 and 103 speak one language, so that each hears the other's own voice.
+#[test]
+fn a_call_between_phones_survives_a_hundred_kills() {
+    let mut rig = Rig::start();
+    let speech = rig.speech(Duration::ZERO, SECOND, 16_000);
+    let plan = |index, speech| Plan { extension: "103", ..rig.plan(index, "G722", speech) };
+    let mut answering = Pjsua2::register(&plan(2, Path::new("/dev/null")), 200);
+    let mut caller = Pjsua2::call(&plan(0, &speech));
+    answering.wait_connected();
+    kill_again_and_again(&mut rig, 2);
+    let spoken = Instant::now();
+    caller.speak();
+    thread::sleep(6 * SECOND);
+    assert_heard(&answering.hang_up(), spoken.elapsed());
+    caller.ended(2 * SECOND);
+}
+
+fn kill_again_and_again(rig: &mut Rig, legs: usize) {
     for kill in 0..KILLS {
         let killed = Instant::now();
         rig.appliance.daemon.process().signal(Signal::KILL).expect("dragomand runs");
         rig.appliance.daemon.restart().expect("dragomand starts again");
-        let before = frames_to_caller(&rig);
-        // The new daemon counts from 0: it hears the caller, and he is sent what it makes of that.
-        while frames_to_caller(&rig) < before + 25 || frames_from_caller(&rig) < 25 {
+        let before = frames_to_callers(rig);
+        assert_eq!(before.len(), legs, "a leg ended");
+        // The new daemon counts from 0: it hears the callers, and they are sent what it makes of that.
+        while !is_back(rig, &before) {
             assert!(
                 killed.elapsed() < 3 * SECOND,
                 "no audio within 3 s of kill {kill}: {}\n{}\n{:?}",
@@ -36,29 +64,34 @@ fn the_call_survives_a_hundred_kills_and_the_audio_comes_back() {
         }
     }
     let call = rig.appliance.asterisk.cli("core show channels").expect("Asterisk answers");
-    assert!(call.contains("1 active call"), "{call}");
-    let answered = Instant::now();
-    caller.speak();
-    thread::sleep(4 * SECOND);
-    let heard = caller.hang_up();
-    let tail = heard
-        .samples
-        .len()
-        .saturating_sub((answered.elapsed().as_secs_f64() * f64::from(heard.rate)) as usize);
-    let loudest = heard.samples[tail..].iter().map(|sample| sample.unsigned_abs()).max();
-    assert!(loudest > Some(3000), "the caller does not hear himself after the kills: {loudest:?}");
+    assert!(call.contains(&format!("{legs} active call")), "{call}");
 }
 
-fn frames_from_caller(rig: &Rig) -> u64 {
+fn is_back(rig: &Rig, before: &[u64]) -> bool {
+    let sent = frames_to_callers(rig);
+    let heard = frames_from_callers(rig);
+    heard.len() == before.len()
+        && heard.iter().all(|frames| *frames >= ENOUGH)
+        && sent.iter().zip(before).all(|(sent, before)| *sent >= before + ENOUGH)
+}
+
+fn frames_from_callers(rig: &Rig) -> Vec<u64> {
     let status = rig.appliance.daemon.status().expect("the daemon answers");
-    status["legs"][0]["frames"]["in"].as_u64().unwrap_or(0)
+    let legs = status["legs"].as_array().expect("legs");
+    legs.iter().map(|leg| leg["frames"]["in"].as_u64().unwrap_or(0)).collect()
 }
 
-fn frames_to_caller(rig: &Rig) -> u64 {
+/// In the order of the driver's own list, which no kill changes.
+fn frames_to_callers(rig: &Rig) -> Vec<u64> {
     let table = rig.appliance.asterisk.cli("slinpipe show channels").expect("Asterisk answers");
-    let leg = table
-        .lines()
-        .find(|line| line.starts_with("790-"))
-        .unwrap_or_else(|| panic!("the call ended:\n{table}"));
-    leg.split_whitespace().nth(3).and_then(|frames| frames.parse().ok()).expect("a number of frames")
+    let legs = table.lines().filter(|line| line.starts_with("790-") || line.starts_with("103-"));
+    let sent = |leg: &str| leg.split_whitespace().nth(3)?.parse().ok();
+    legs.map(|leg| sent(leg).expect("a number of frames")).collect()
+}
+
+fn assert_heard(heard: &Wav, lately: Duration) {
+    let spoken = (lately.as_secs_f64() * f64::from(heard.rate)) as usize;
+    let tail = heard.samples.len().saturating_sub(spoken);
+    let loudest = heard.samples[tail..].iter().map(|sample| sample.unsigned_abs()).max();
+    assert!(loudest > Some(3000), "nothing that was said after the kills is heard: {loudest:?}");
 }

@@ -168,7 +168,9 @@ impl Hub {
     pub fn tell_session(&self, leg: LegId, event: &Event) {
         if *event == Event::Listening {
             let id = self.legs().live.get(&leg).map(|entry| entry.id.clone());
-            id.iter().for_each(|id| self.leg_happened(id, LegEvent::Translates(true)));
+            if let Some(id) = id {
+                self.leg_happened(&id, LegEvent::Translates(true));
+            }
         }
         self.tell(&Report::session(leg, event));
     }
@@ -275,7 +277,13 @@ impl Hub {
     /// The line that a reader gets first: the state of everything.
     pub fn status(&self) -> String {
         let mut legs: Vec<Value> = self.legs().live.iter().map(|(leg, entry)| entry.status(*leg)).collect();
-        let arriving = self.asterisk.complete(&mut legs);
+        let mut arriving = self.asterisk.complete(&mut legs);
+        for leg in legs.iter_mut().chain(&mut arriving) {
+            let phone = leg["phone"].as_str().and_then(|number| self.config.phone(number));
+            if let Some(phone) = phone {
+                (leg["name"], leg["language"]) = (json!(phone.name), json!(phone.language.to_string()));
+            }
+        }
         let rooms: Vec<Value> = self.config.rooms.iter().map(room_status).collect();
         let fields = json!({
             "arriving": arriving,

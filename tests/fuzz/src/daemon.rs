@@ -1,5 +1,10 @@
 use dragomand::parsers;
 
+/// An event of ARI, or its list of channels.
+pub(crate) fn ari(input: &[u8]) -> bool {
+    parsers::ari(input)
+}
+
 /// Lines that a reader of the control socket writes.
 pub(crate) fn commands(input: &[u8]) -> bool {
     let lines = input.split(|byte| *byte == b'\n');

@@ -23,6 +23,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "ari", run: daemon::ari },
     Target { name: "commands", run: daemon::commands },
     Target { name: "config", run: config::file },
     Target { name: "deepgram_aura", run: providers::deepgram_aura },

@@ -1,6 +1,7 @@
 //! `dragoman`: what a technician asks a box on site.
 
 mod check;
+mod live;
 mod phones;
 mod report;
 
@@ -27,6 +28,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Subject {
+    /// What happens now: legs by room, engines, real time, refusals
+    ///
+    /// Asks the running daemon. A leg is one phone's audio: its state is idle, ringing, connected, translating,
+    /// disconnecting, disconnected or error; frames are of 20 ms; lost ones are named with their reason. The exit code is
+    /// 2 where the daemon is not there.
+    ///
+    /// Examples: `dragoman status --watch` while somebody calls; `dragoman status --json | jq .legs`.
+    #[command(verbatim_doc_comment)]
+    Status(live::Args),
+    /// The rooms that can be dialled, and who is in them
+    ///
+    /// Asks the running daemon, as `dragoman status` does. The exit code is 2 where it is not there.
+    Rooms(live::Args),
     /// The services that hear, translate and speak
     #[command(subcommand)]
     Engines(Engines),
@@ -60,6 +74,8 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().subject {
         Subject::Engines(Engines::Check(args)) => check(&args),
         Subject::Phones(phones) => phones.run().map(|()| true),
+        Subject::Status(args) => live::show(live::Subject::Status, &args).map(|()| true),
+        Subject::Rooms(args) => live::show(live::Subject::Rooms, &args).map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

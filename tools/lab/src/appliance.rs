@@ -87,6 +87,7 @@ impl Appliance {
         let asterisk = start_asterisk(cache, options.sip, &run_dir)?;
         engines.wait_ready()?;
         let mut tables = daemon::on_device(engines.speech(), engines.translation());
+        tables.extend(daemon::controlling(asterisk.ari(), run_dir.path())?);
         tables.extend(more(&engines, run_dir.path())?);
         let daemon = Daemon::start(&daemon::Options {
             program: program("dragomand")?,

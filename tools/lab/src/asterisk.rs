@@ -124,13 +124,18 @@ impl Asterisk {
         link_modules(&options)?;
         configuration::render(&options, &ari)?;
 
-        let mut command = options.prefix.command(PROGRAM);
-        command.arg("-C").arg(options.etc().join("asterisk.conf")).arg("-f");
-        let mut process = Process::spawn("Asterisk", &command, &options.run_dir.join("asterisk.log"))?;
-        process.wait_until("boot", BOOT_TIMEOUT, || {
-            run_cli(&options, "core waitfullybooted").is_ok_and(|answer| answer.contains("fully booted"))
-        })?;
+        let process = boot(&options)?;
         Ok(Self { process, options, ari })
+    }
+
+    /// Starts it again as it was, after it ended or was killed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.wait(BOOT_TIMEOUT)?;
+        self.process = boot(&self.options)?;
+        Ok(())
     }
 
     /// Runs a command of Asterisk's command line and returns what it prints.
@@ -185,6 +190,16 @@ impl Asterisk {
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+fn boot(options: &Options) -> Result<Process> {
+    let mut command = options.prefix.command(PROGRAM);
+    command.arg("-C").arg(options.etc().join("asterisk.conf")).arg("-f");
+    let mut process = Process::spawn("Asterisk", &command, &options.run_dir.join("asterisk.log"))?;
+    process.wait_until("boot", BOOT_TIMEOUT, || {
+        run_cli(options, "core waitfullybooted").is_ok_and(|answer| answer.contains("fully booted"))
+    })?;
+    Ok(process)
 }
 
 fn check(options: &Options) -> Result<()> {

@@ -1,7 +1,8 @@
 //! `dragomand` as a child process, and what it tells.
 
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::asterisk::Ari;
 use crate::interrupt;
 use crate::process::Process;
 
@@ -77,6 +79,26 @@ pub fn on_device(speech: String, translation: String) -> toml::Table {
         [("speech", speech), ("translation", translation)].map(|(key, url)| (key.to_owned(), url.into())),
     );
     toml::Table::from_iter([("device".to_owned(), device.into())])
+}
+
+/// Control of Asterisk; the password goes into a file of its own in `directory`.
+///
+/// # Errors
+/// When that file cannot be written.
+pub fn controlling(ari: &Ari, directory: &Path) -> Result<toml::Table> {
+    let file = directory.join("ari-password");
+    fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut file| file.write_all(ari.password.as_bytes()))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let password_file = file.display().to_string();
+    let pairs = [("ari", ari.url.clone()), ("user", ari.user.clone()), ("password_file", password_file)];
+    let table = toml::Table::from_iter(pairs.map(|(key, value)| (key.to_owned(), value.into())));
+    Ok(toml::Table::from_iter([("asterisk".to_owned(), table.into())]))
 }
 
 impl Room {
