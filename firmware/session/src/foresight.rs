@@ -25,14 +25,14 @@ const CONTEXT_SENTENCES: usize = 3;
 impl Talker {
     /// Sees whether a pause makes a clause of what was said so far.
     pub(crate) fn foresee(&mut self, now: Timestamp) {
-        let (pause, voiced, tongue) = (self.ear.pause(now), self.ear.voiced(), self.tongue);
+        let (pause, voiced) = (self.ear.pause(now), self.ear.voiced());
         if voiced || pause < SENTENCE_LIKELY_AFTER {
             return;
         }
         let Some(utterance) = self.open().filter(|u| u.is_heard() && !u.settled && u.is_covered()) else {
             return;
         };
-        let (id, Some(language)) = (utterance.id, tongue.known(utterance.language)) else { return };
+        let (id, Some(language)) = (utterance.id, utterance.tongue.known(utterance.language)) else { return };
         let Some(text) = utterance.transcript.open() else { return };
         let is_sentence = is_sentence(&text);
         if is_sentence && pause >= SENTENCE_PAUSE {
@@ -44,9 +44,9 @@ impl Talker {
 
     /// Commits all that was said so far, where the text is known that far.
     pub(crate) fn settle(&mut self, id: UtteranceId) {
-        let tongue = self.tongue;
         let Some(utterance) = self.utterance(id).filter(|u| u.is_heard() && u.is_covered()) else { return };
-        let (Some(text), Some(language)) = (utterance.transcript.open(), tongue.known(utterance.language))
+        let (Some(text), Some(language)) =
+            (utterance.transcript.open(), utterance.tongue.known(utterance.language))
         else {
             return;
         };
@@ -57,11 +57,10 @@ impl Talker {
 
     /// Gives a clause to the translator: from here on it is never taken back.
     pub(crate) fn commit(&mut self, id: UtteranceId, text: String, language: Option<Language>) {
-        let language = self.tongue.spoken(language);
+        let Some(utterance) = self.utterance(id) else { return };
+        let language = utterance.tongue.spoken(language);
+        utterance.likely = None;
         let Some(clause) = self.clause(id, text.clone(), language) else { return };
-        if let Some(utterance) = self.utterance(id) {
-            utterance.likely = None;
-        }
         self.say(Said::Committed(clause));
         self.said.push_back((language, text));
         if self.said.len() > CONTEXT_SENTENCES {

@@ -9,7 +9,7 @@ use crate::outbox::{Discards, Outbox};
 use crate::segment::{Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Told, Tongue};
 use crate::track::{Floor, Track};
-use crate::turns::{Delivery, Turns};
+use crate::turns::{Delivery, Kind, Turns};
 use crate::{Action, Event, Input, LanguagePair};
 
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
@@ -165,7 +165,7 @@ impl Interpreter {
             Segment::new(segment, text, [spoken_in; 2], stage)
         });
         let segments = segments.collect();
-        self.track.turns.push(Delivery::announcement(id, segments));
+        self.track.turns.push(Delivery::told(Kind::Announcement, id, segments));
     }
 
     pub(crate) fn is_announced(&self) -> bool {

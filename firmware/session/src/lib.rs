@@ -1,5 +1,5 @@
-//! The interpreter room: voice activity, utterances, the commit policy and ordered playback of one phone's leg with
-//! two languages. No I/O, no clock, no thread: bytes and time go in, actions come out.
+//! Rooms: voice activity, utterances, the commit policy and ordered playback, of one phone's leg with two languages and
+//! of several legs with one each. No I/O, no clock, no thread: bytes and time go in, actions come out.
 //!
 //! # How to call it
 //!
@@ -48,6 +48,52 @@
 //! assert_eq!((room.poll_action(), room.discards().late_answers), (None, 1));
 //! # Ok::<(), session::NotALanguage>(())
 //! ```
+//!
+//! # Several phones
+//!
+//! A [`Room`](room::Room) is called in the same way, with the leg that something happened on. What it wants are
+//! [`Order`](room::Order)s: an action of some leg's engines, or who is to hear what.
+//!
+//! ```
+//! use audio_path::{LegId, Timestamp};
+//! use session::room::{Order, Original, Room, Rules};
+//! use session::{Action, Input};
+//!
+//! let [anna, ben] = [LegId(1), LegId(2)];
+//! let mut room = Room::new(Rules { ends_with_the_first_to_leave: true, ..Rules::default() });
+//! let now = Timestamp::from_nanos(1_000_000_000);
+//! let orders = |room: &mut Room| std::iter::from_fn(|| room.poll()).collect::<Vec<_>>();
+//!
+//! // Who is alone has nobody to be translated for.
+//! room.join(now, anna, "en".parse()?);
+//! assert_eq!(orders(&mut room), []);
+//!
+//! // Somebody with another language came: both are told of the machine, each in his language, and hear each other's
+//! // voices softly.
+//! room.join(now, ben, "es".parse()?);
+//! let both = orders(&mut room);
+//! let ducked = |leg| vec![(leg, Original::Ducked { louder_db: 0 })];
+//! assert!(both.contains(&Order::Hear { listener: anna, originals: ducked(ben) }));
+//! assert!(both.contains(&Order::Hear { listener: ben, originals: ducked(anna) }));
+//! let told = both.iter().find_map(|order| match order {
+//!     Order::Do { leg, action: Action::Speak { segment, text, .. } } if *leg == ben => Some((*segment, text)),
+//!     _ => None,
+//! });
+//! let (segment, text) = told.expect("he is told");
+//! assert_eq!(text, "Una máquina traduce esta llamada.");
+//!
+//! // It is played to him alone, once it is spoken.
+//! room.handle(now, ben, Input::SpeechReady { segment });
+//! let played = orders(&mut room);
+//! assert!(matches!(&played[..], [Order::Play { listeners, .. }] if listeners[0].0 == ben && listeners.len() == 1));
+//!
+//! // When one leaves, a call of two is over.
+//! room.leave(now, anna);
+//! assert_eq!(orders(&mut room).last(), Some(&Order::Dismiss { leg: ben }));
+//! room.leave(now, ben);
+//! assert!(room.is_empty());
+//! # Ok::<(), session::NotALanguage>(())
+//! ```
 
 mod align;
 mod ear;
@@ -59,6 +105,7 @@ mod message;
 mod outage;
 mod outbox;
 mod own_voice;
+mod phrases;
 pub mod recovery;
 pub mod room;
 mod segment;

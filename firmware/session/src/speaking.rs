@@ -6,7 +6,7 @@ use crate::foresight::is_same;
 use crate::outbox::Outbox;
 use crate::segment::{MT_DEADLINE, Segment, Stage, Stamps, TTS_DEADLINE};
 use crate::talker::{Clause, Said};
-use crate::turns::{Delivery, Turns};
+use crate::turns::{Delivery, Kind, Turns};
 use crate::{Action, Component, Event, Language, UtteranceId};
 
 /// A translation longer than this comes from a broken engine.
@@ -142,7 +142,7 @@ impl Turns {
         let Some((delivery, segment)) = self.playing() else { return };
         let stages = segment.latency(spoken, delivery.decided, now);
         out.emit(Event::PlaybackStarted { segment: segment.id });
-        if !delivery.announcement {
+        if delivery.kind == Kind::Speech {
             out.emit(Event::Latency { segment: segment.id, stages });
         }
     }

@@ -111,6 +111,8 @@ pub(crate) enum Hearing {
 #[derive(Debug)]
 pub(crate) struct Utterance {
     pub(crate) id: UtteranceId,
+    /// What its speaker spoke when it began.
+    pub(crate) tongue: Tongue,
     pub(crate) hearing: Hearing,
     pub(crate) transcript: Transcript,
     pub(crate) language: Option<Language>,
@@ -129,9 +131,10 @@ pub(crate) struct Utterance {
 }
 
 impl Utterance {
-    fn new(id: UtteranceId) -> Self {
+    fn new(id: UtteranceId, tongue: Tongue) -> Self {
         Self {
             id,
+            tongue,
             hearing: Hearing::Open,
             transcript: Transcript::default(),
             language: None,
@@ -307,7 +310,7 @@ impl Talker {
 
     fn begin(&mut self) {
         let utterance = self.new_utterance();
-        self.utterances.push_back(Utterance::new(utterance));
+        self.utterances.push_back(Utterance::new(utterance, self.tongue));
         self.say(Said::Began(utterance));
         self.act(Action::OpenAsr { utterance, languages: self.tongue.expected() });
         self.emit(Event::SpeechStarted { utterance });
@@ -335,8 +338,8 @@ impl Talker {
         self.utterances.drain(..).filter(Utterance::is_heard).map(|utterance| utterance.id).collect()
     }
 
-    /// His phone is gone: what he said so far is all.
-    pub(crate) fn hang_up(&mut self, now: Timestamp) {
+    /// Nothing follows what he said so far: his phone is gone, he is mute, or speaks another language from now on.
+    pub(crate) fn break_off(&mut self, now: Timestamp) {
         self.finish(now);
     }
 
@@ -386,8 +389,8 @@ impl Talker {
     }
 
     fn commit_clauses(&mut self, id: UtteranceId) {
-        let tongue = self.tongue;
         let Some(utterance) = self.utterance(id) else { return };
+        let tongue = utterance.tongue;
         // Before the language is known the direction is not: the clauses wait for the whole text.
         let Some(language) = tongue.known(utterance.language) else { return };
         let clauses: Vec<String> = std::iter::from_fn(|| utterance.transcript.next_clause()).collect();
@@ -403,8 +406,7 @@ impl Talker {
             return;
         };
         let language = language.or(utterance.language);
-        let rest = utterance.transcript.finish(text);
-        let source = self.tongue.spoken(language);
+        let (rest, source) = (utterance.transcript.finish(text), utterance.tongue.spoken(language));
         self.emit(Event::Final { utterance: id, text: text.trim().to_owned(), language: source });
         self.commit_rest(id, rest, language);
         self.forget(id);
@@ -429,9 +431,10 @@ impl Talker {
         utterance.hearing = Hearing::Broken;
         utterance.settled = false;
         let (rest, language) = (utterance.transcript.open(), utterance.language);
+        let source = utterance.tongue.spoken(None);
         utterance.transcript.commit(rest.as_deref().unwrap_or_default());
         self.commit_rest(id, rest, language);
-        self.say(Said::NotUnderstood(id, self.tongue.spoken(None)));
+        self.say(Said::NotUnderstood(id, source));
         self.act(Action::CancelAsr { utterance: id });
         let message = format!("an utterance was not understood: {reason}");
         self.emit(Event::Error { component: Component::Asr, message });

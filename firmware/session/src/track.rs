@@ -49,6 +49,11 @@ impl Track {
         self.cue.is_some() || self.turns.is_playing()
     }
 
+    /// Whether nothing is played, nor will be.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.is_playing() && !self.tone_due && self.turns.queue.is_empty()
+    }
+
     /// Whether the segment is one of these.
     pub(crate) fn has(&self, id: SegmentId) -> bool {
         self.turns.queue.iter().flat_map(|delivery| &delivery.segments).any(|segment| segment.id == id)
@@ -177,7 +182,7 @@ impl Track {
     }
 
     /// Somebody stopped and is owed a translation.
-    fn expect_answer(&mut self, now: Timestamp) {
+    pub(crate) fn expect_answer(&mut self, now: Timestamp) {
         self.wait_cue_at = Some(now + WAIT_CUE_AFTER);
     }
 

@@ -13,6 +13,17 @@ pub(crate) const HOLD_LIMIT: Duration = Duration::from_secs(15);
 /// Clauses that may wait to be spoken; about five minutes of speech.
 const LONGEST_QUEUE: usize = 64;
 
+/// What a [`Delivery`] is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What somebody said.
+    Speech,
+    /// That a machine translates.
+    Announcement,
+    /// Other words of the room itself.
+    Words,
+}
+
 /// An utterance whose clauses are on their way to be heard; the announcement is one, too.
 #[derive(Debug)]
 pub(crate) struct Delivery {
@@ -21,7 +32,7 @@ pub(crate) struct Delivery {
     pub(crate) open: bool,
     /// Clauses may still come.
     pub(crate) unfinished: bool,
-    pub(crate) announcement: bool,
+    pub(crate) kind: Kind,
     /// When its last voice arrived and when that was decided, once it ended.
     pub(crate) spoken: Timestamp,
     pub(crate) decided: Option<Timestamp>,
@@ -36,7 +47,7 @@ impl Delivery {
             id,
             open: true,
             unfinished: true,
-            announcement: false,
+            kind: Kind::Speech,
             spoken: Timestamp::default(),
             decided: None,
             played: 0,
@@ -44,8 +55,9 @@ impl Delivery {
         }
     }
 
-    pub(crate) fn announcement(id: UtteranceId, segments: VecDeque<Segment>) -> Self {
-        Self { open: false, unfinished: false, announcement: true, segments, ..Self::new(id) }
+    /// What the room itself has to tell.
+    pub(crate) fn told(kind: Kind, id: UtteranceId, segments: VecDeque<Segment>) -> Self {
+        Self { open: false, unfinished: false, kind, segments, ..Self::new(id) }
     }
 
     /// The clause that is worked on though it is not committed.
@@ -131,6 +143,20 @@ impl Turns {
         forgotten
     }
 
+    /// Removes the room's own words that are not played yet; their segments.
+    pub(crate) fn forget_words(&mut self) -> Vec<SegmentId> {
+        let mut forgotten = Vec::new();
+        self.queue.retain(|delivery| {
+            let waits = |s: &Segment| !matches!(s.stage, Stage::Playing { .. });
+            let is_over = delivery.kind == Kind::Words && delivery.segments.iter().all(waits);
+            if is_over {
+                forgotten.extend(delivery.segments.iter().map(|segment| segment.id));
+            }
+            !is_over
+        });
+        forgotten
+    }
+
     /// Removes the oldest segment that is not being played while too many wait.
     pub(crate) fn overflow(&mut self) -> Option<Segment> {
         let waiting: usize = self.queue.iter().map(|delivery| delivery.segments.len()).sum();
@@ -151,7 +177,7 @@ impl Turns {
                     return Turn::Wait;
                 }
                 let over = self.queue.pop_front().expect("the queue has a front");
-                if over.announcement {
+                if over.kind == Kind::Announcement {
                     return Turn::Announced(over.played > 0);
                 }
                 continue;
@@ -164,7 +190,7 @@ impl Turns {
                 Stage::Ready { .. } => return Turn::Play(segment.id),
                 Stage::Failed { .. } => {
                     delivery.segments.pop_front();
-                    if !delivery.announcement {
+                    if delivery.kind != Kind::Announcement {
                         return Turn::Tone;
                     }
                 }
@@ -177,7 +203,7 @@ impl Turns {
     /// When the oldest clause was committed that is still to be heard.
     pub(crate) fn oldest_unheard(&self) -> Option<Timestamp> {
         let waits = |s: &&Segment| !s.provisional && !matches!(s.stage, Stage::Playing { .. });
-        let said = self.queue.iter().filter(|delivery| !delivery.announcement);
+        let said = self.queue.iter().filter(|delivery| delivery.kind == Kind::Speech);
         said.flat_map(|delivery| &delivery.segments).filter(waits).map(|s| s.stamps.committed).min()
     }
 

@@ -101,6 +101,11 @@ impl<'a> Chair<'a> {
         None
     }
 
+    /// He speaks another language from now on.
+    pub(super) fn speaks(&mut self, language: Language) {
+        self.language = language;
+    }
+
     /// An utterance is over, or nobody wants it any more.
     pub(super) fn recognised(&mut self, utterance: UtteranceId) {
         self.utterances.remove(&utterance);

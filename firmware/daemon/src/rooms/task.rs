@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::{Gain, LegId, Level, MediaEvent, MediaEventKind, SegmentId, Timestamp};
-use session::room::{Order, Original, Room, Rules};
+use session::room::{Order, Original, Pace, Room, Rules};
 use session::{Action, Component, Event, Input, Voices};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -23,6 +23,8 @@ const TOP_UP_EVERY: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How much softer an original is while its translation is heard, dB.
 const DUCKED_BY_DB: f32 = 6.0;
+/// No original is made louder than this, dB.
+const LOUDEST_DB: f32 = 12.0;
 
 /// The shell around one [`Room`]: carries its orders out, brings their results back.
 pub(super) struct RoomTask<'a> {
@@ -71,6 +73,7 @@ impl<'a> RoomTask<'a> {
             mode: kind.several.mode,
             manner: kind.several.manner,
             ends_with_the_first_to_leave: kind.is_call,
+            ..Rules::default()
         };
         Self {
             hub,
@@ -182,14 +185,16 @@ impl<'a> RoomTask<'a> {
             match order {
                 Order::Do { leg, action: Action::Emit(event) } => self.report(leg, &event),
                 Order::Do { leg, action } => self.act(leg, action),
-                Order::Play { leg, segment, hurried, listeners } => {
-                    let (samples, is_complete) = self.sounds.play(segment, &listeners);
-                    self.play(Some(leg), segment, hurried, &listeners, &samples, is_complete);
+                Order::Play { leg, segment, listeners } => {
+                    let legs: Vec<LegId> = listeners.iter().map(|(leg, _)| *leg).collect();
+                    let (samples, is_complete) = self.sounds.play(segment, &legs);
+                    self.play(Some(leg), segment, &listeners, &samples, is_complete);
                 }
                 Order::PlayCue { segment, cue, listeners } => {
                     let notice = self.hub.outside.notices.get(cue);
                     let sound = notice.as_deref().unwrap_or_else(|| samples(cue));
-                    self.play(None, segment, false, &listeners, sound, true);
+                    let listeners: Vec<_> = listeners.into_iter().map(|leg| (leg, Pace::Usual)).collect();
+                    self.play(None, segment, &listeners, sound, true);
                 }
                 Order::Discard { leg, segment } => {
                     self.sounds.forget(segment);
@@ -197,6 +202,9 @@ impl<'a> RoomTask<'a> {
                     self.chairs.values_mut().for_each(|chair| chair.discard(segment));
                 }
                 Order::Hear { listener, originals } => self.hear(listener, &originals),
+                Order::Speaks { leg, language } => {
+                    self.chairs.get_mut(&leg).into_iter().for_each(|chair| chair.speaks(language));
+                }
                 Order::Forget { leg } => drop(self.chairs.remove(&leg)),
                 Order::Dismiss { leg } => self.hub.dismiss(leg),
             }
@@ -219,14 +227,13 @@ impl<'a> RoomTask<'a> {
         &mut self,
         talker: Option<LegId>,
         segment: SegmentId,
-        hurried: bool,
-        listeners: &[LegId],
+        listeners: &[(LegId, Pace)],
         samples: &[i16],
         is_complete: bool,
     ) {
-        for listener in listeners {
+        for (listener, pace) in listeners {
             if let Some(chair) = self.chairs.get_mut(listener) {
-                chair.play(talker, segment, hurried, samples, is_complete);
+                chair.play(talker, segment, *pace == Pace::Hurried, samples, is_complete);
             }
         }
     }
@@ -239,13 +246,16 @@ impl<'a> RoomTask<'a> {
     }
 
     fn gain(&self, original: Original) -> Gain {
-        let level = |below| {
+        let level = |below: f32| {
             let loudness = self.kind.several.original_db.map(f32::from);
-            loudness.map_or(Level::MUTED, |db| Level::from_db(db - below))
+            loudness.map_or(Level::MUTED, |db| Level::from_db((db - below).min(LOUDEST_DB)))
         };
         match original {
             Original::Plain => Gain::steady(Level::UNITY),
-            Original::Ducked => Gain { plain: level(0.0), ducked: level(DUCKED_BY_DB) },
+            Original::Ducked { louder_db } => {
+                let louder = f32::from(louder_db);
+                Gain { plain: level(-louder), ducked: level(DUCKED_BY_DB - louder) }
+            }
         }
     }
 

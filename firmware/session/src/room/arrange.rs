@@ -22,7 +22,9 @@ impl Room {
             Mode::Unidirectional => self.founder == Some(talker.leg),
             Mode::Passthrough => false,
         };
-        wanted && talker.leg != listener.leg && talker.language != listener.language && !listener.is_gone
+        let is_in = talker.door.is_none() && listener.is_present();
+        let is_off = talker.wishes.is_off || listener.wishes.is_off;
+        wanted && is_in && !is_off && talker.leg != listener.leg && talker.language != listener.language
     }
 
     /// Whether it can be: nobody takes part whom it cannot be told that a machine translates.
@@ -37,7 +39,7 @@ impl Room {
             let member = &self.members[place];
             let is_wanted = self.members.iter().any(|other| self.translates(member, other));
             self.members[place].is_wanted = is_wanted;
-            if !self.members[place].is_gone {
+            if self.members[place].is_present() {
                 self.inform(now, place);
                 self.tell_originals(place);
             }
@@ -49,9 +51,8 @@ impl Room {
     /// Tells a member that a machine translates, once that concerns him.
     fn inform(&mut self, now: Timestamp, place: usize) {
         let member = &self.members[place];
-        let others = self.members.iter().filter(|other| !other.is_gone);
-        let is_concerned =
-            others.into_iter().any(|other| self.concerns(member, other) || self.concerns(other, member));
+        let mut others = self.members.iter().filter(|other| other.is_present());
+        let is_concerned = others.any(|other| self.concerns(member, other) || self.concerns(other, member));
         let member = &mut self.members[place];
         match member.announcement {
             Announcement::NotDue if is_concerned => {
@@ -66,7 +67,10 @@ impl Room {
     /// Tells a listener's voices where they changed.
     fn tell_originals(&mut self, place: usize) {
         let member = &self.members[place];
-        let others = self.members.iter().filter(|other| other.leg != member.leg && !other.is_gone);
+        let others = self
+            .members
+            .iter()
+            .filter(|other| other.leg != member.leg && other.is_present() && !other.wishes.is_muted);
         let originals: Vec<_> = others.map(|other| (other.leg, self.original(other, member))).collect();
         let member = &mut self.members[place];
         if member.originals != originals {
@@ -78,7 +82,11 @@ impl Room {
     /// How `listener` hears the voice of `talker`. Where no engine answers the voice itself is the last rung.
     fn original(&self, talker: &Member, listener: &Member) -> Original {
         let is_lost = self.lost.contains(&true);
-        if self.translates(talker, listener) && !is_lost { Original::Ducked } else { Original::Plain }
+        if self.translates(talker, listener) && !is_lost {
+            Original::Ducked { louder_db: listener.wishes.louder_db }
+        } else {
+            Original::Plain
+        }
     }
 
     fn arrange_interpretations(&mut self) {

@@ -1,5 +1,6 @@
 use audio_path::{LegId, SegmentId, Timestamp};
 
+use super::member::Member;
 use super::{Order, Room, collect};
 use crate::outbox::Outbox;
 use crate::talker::Tongue;
@@ -87,6 +88,11 @@ impl Interpretation {
         }
     }
 
+    /// What is played, in words.
+    fn text(&self) -> &str {
+        self.track.turns.playing().map(|(_, segment)| segment.translation.as_str()).unwrap_or_default()
+    }
+
     /// Who hears what begins to be played.
     fn begin(&mut self) -> Vec<LegId> {
         let of = self.track.turns.playing().map_or(UtteranceId(u32::MAX), |(delivery, _)| delivery.id);
@@ -103,8 +109,11 @@ impl Room {
             of.advance(now, speaking, &mut self.out);
             let plays = |action: &Action| matches!(action, Action::Play { .. } | Action::PlayCue { .. });
             let listeners = if self.out.actions.iter().any(plays) { of.begin() } else { Vec::new() };
-            if let Some(segment) = collect(&mut self.out, of.talker, &listeners, &mut self.orders) {
-                self.sounds(now, segment, &listeners);
+            let (talker, text) = (of.talker, of.text().to_owned());
+            let paces: Vec<_> =
+                listeners.iter().filter_map(|leg| self.member(*leg)).map(Member::pace).collect();
+            if let Some(segment) = collect(&mut self.out, talker, &paces, &mut self.orders) {
+                self.sounds(now, segment, &listeners, &text);
             }
         }
     }

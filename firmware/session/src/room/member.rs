@@ -3,23 +3,20 @@ use std::time::Duration;
 
 use audio_path::{Captured, LegId, SegmentId, Timestamp};
 
-use super::{Order, Original, Room, collect};
+use super::door::Door;
+use super::keys::Wishes;
+use super::{Order, Original, Pace, Room, collect};
 use crate::language::announcement;
 use crate::outage::Outage;
 use crate::outbox::Outbox;
-use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, TTS_DEADLINE};
+use crate::segment::{Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Tongue};
 use crate::track::{Floor, Track};
-use crate::turns::Delivery;
+use crate::turns::{Delivery, Kind};
 use crate::{Action, Component, Event, Language, Manner};
 
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
-/// How much softer a voice under its translation is taken to be, where it may come back from a phone.
-const DUCKED_BY_DB: f32 = 12.0;
-/// What is softer is no voice.
-const QUIETEST_VOICE_DBFS: f32 = -45.0;
-
 /// Whether a member was told that a machine translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Announcement {
@@ -60,7 +57,12 @@ pub(super) struct Member {
     pub(super) outage: Outage,
     /// What plays at his phone, which may return it, and until when at most.
     pub(super) sounding: Vec<(SegmentId, Timestamp)>,
-    is_sounding: bool,
+    pub(super) is_sounding: bool,
+    /// What he heard last of the others, in words.
+    pub(super) last_heard: String,
+    pub(super) wishes: Wishes,
+    /// He has not entered the room's PIN.
+    pub(super) door: Option<Door>,
 }
 
 impl Member {
@@ -78,6 +80,9 @@ impl Member {
             outage: Outage::default(),
             sounding: Vec::new(),
             is_sounding: false,
+            last_heard: String::new(),
+            wishes: Wishes::default(),
+            door: None,
         }
     }
 
@@ -91,8 +96,9 @@ impl Member {
             _ => None,
         };
         let outage = self.outage.deadline().filter(|_| self.is_concerned());
+        let door = self.door.as_ref().and_then(Door::deadline);
         let echo = self.sounding.iter().map(|(_, until)| *until).min();
-        [again, outage, echo, talker, self.own.deadline(false)].into_iter().flatten().min()
+        [again, door, outage, echo, talker, self.own.deadline(false)].into_iter().flatten().min()
     }
 
     /// Whether anything of what he says or hears is translated.
@@ -100,26 +106,26 @@ impl Member {
         self.announcement != Announcement::NotDue
     }
 
+    /// Whether he is in the room, and his phone, too.
+    pub(super) fn is_present(&self) -> bool {
+        !self.is_gone && self.door.is_none()
+    }
+
+    /// How fast he hears what is said next: slowly as long as he keeps up with it.
+    pub(super) fn pace(&self) -> (LegId, Pace) {
+        let is_slow = self.wishes.is_slow && self.sounding.is_empty();
+        (self.leg, if is_slow { Pace::Slow } else { Pace::Usual })
+    }
+
     /// A frame arrived from his phone.
     pub(super) fn capture(&mut self, now: Timestamp, captured: &Captured) {
         let ear = &mut self.talker.ear;
         if !self.announcement.is_over() && self.announcement != Announcement::NotDue {
             ear.ignore();
-        } else if self.is_wanted && !self.is_gone {
+        } else if self.is_wanted && !self.is_gone && !self.wishes.is_muted {
             self.talker.hear(now, captured);
         } else {
             ear.pass();
-        }
-    }
-
-    /// Tells his ear whether something plays at his phone.
-    fn mind_echo(&mut self, now: Timestamp) {
-        self.sounding.retain(|(_, until)| *until > now);
-        let sounds = !self.sounding.is_empty();
-        match (std::mem::replace(&mut self.is_sounding, sounds), sounds) {
-            (false, true) => self.talker.ear.gate.playback_begins(),
-            (true, false) => self.talker.ear.gate.playback_ends(now),
-            _ => {}
         }
     }
 
@@ -127,13 +133,38 @@ impl Member {
     pub(super) fn announce(&mut self, now: Timestamp, out: &mut Outbox) {
         let is_first = self.announcement == Announcement::NotDue;
         self.announcement = if is_first { Announcement::Speaking } else { Announcement::SpeakingAgain };
-        let (text, language) = announcement(self.language);
+        self.say(now, Kind::Announcement, announcement(self.language), out);
+    }
+
+    /// Tells him something, in place of other words that he did not begin to hear.
+    pub(super) fn tell(&mut self, now: Timestamp, words: (&str, Language), out: &mut Outbox) {
+        self.hush(out);
+        self.own.expect_answer(now);
+        self.say(now, Kind::Words, words, out);
+    }
+
+    /// What is told to him is over.
+    pub(super) fn interrupt(&mut self, out: &mut Outbox) {
+        self.hush(out);
+        if self.own.is_playing() {
+            self.own.stop(out);
+        }
+    }
+
+    /// Forgets words that he did not begin to hear.
+    pub(super) fn hush(&mut self, out: &mut Outbox) {
+        for segment in self.own.turns.forget_words() {
+            out.act(Action::Discard { segment });
+        }
+    }
+
+    fn say(&mut self, now: Timestamp, kind: Kind, (text, language): (&str, Language), out: &mut Outbox) {
         let segment = out.new_segment();
         out.act(Action::Speak { segment, text: text.to_owned(), language });
         let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
         let segments = VecDeque::from([Segment::new(segment, text.to_owned(), [language; 2], stage)]);
         let id = self.talker.new_utterance();
-        self.own.turns.push(Delivery::announcement(id, segments));
+        self.own.turns.push(Delivery::told(kind, id, segments));
     }
 
     /// Plays what only he hears.
@@ -176,44 +207,14 @@ impl Room {
             }
             member.advance(now, &mut self.out);
             let is_new = member.announcement != before;
-            if let Some(segment) = collect(&mut self.out, leg, &[leg], &mut self.orders) {
-                self.sounds(now, segment, &[leg]);
+            let pace = member.pace();
+            if let Some(segment) = collect(&mut self.out, leg, &[pace], &mut self.orders) {
+                self.sounds(now, segment, &[leg], "");
             }
+            self.mind_the_door(now, place);
             if is_new {
                 self.arrange(now);
             }
-        }
-    }
-
-    /// A segment goes to these phones.
-    pub(super) fn sounds(&mut self, now: Timestamp, segment: SegmentId, listeners: &[LegId]) {
-        for member in self.members.iter_mut().filter(|member| listeners.contains(&member.leg)) {
-            member.sounding.push((segment, now + PLAYBACK_DEADLINE));
-        }
-    }
-
-    /// Tells every ear what its phone may return.
-    pub(super) fn mind_echoes(&mut self, now: Timestamp) {
-        let discarded: Vec<SegmentId> = self.orders.iter().filter_map(Order::discarded).collect();
-        for member in &mut self.members {
-            member.sounding.retain(|(segment, _)| !discarded.contains(segment));
-            member.mind_echo(now);
-        }
-    }
-
-    /// What somebody says is heard by others, whose phones may return it.
-    pub(super) fn mind_voice(&mut self, talker: LegId, captured: &Captured) {
-        let dbfs = captured.frame.dbfs();
-        if dbfs < QUIETEST_VOICE_DBFS {
-            return;
-        }
-        for member in &mut self.members {
-            let below = match member.originals.iter().find(|(leg, _)| *leg == talker) {
-                Some((_, Original::Plain)) => 0.0,
-                Some((_, Original::Ducked)) => DUCKED_BY_DB,
-                None => continue,
-            };
-            member.talker.ear.gate.overheard(captured.at, dbfs - below);
         }
     }
 
@@ -225,12 +226,14 @@ impl Room {
         if gone.is_empty() {
             return;
         }
+        let mut was_in = false;
         for member in self.members.extract_if(.., |member| gone.contains(&member.leg)) {
+            was_in |= member.door.is_none();
             self.out.discards.late_answers += member.talker.late_answers;
         }
         self.interpretations.retain(|of| !gone.contains(&of.talker));
         self.orders.extend(gone.into_iter().map(|leg| Order::Forget { leg }));
-        if self.rules.ends_with_the_first_to_leave {
+        if self.rules.ends_with_the_first_to_leave && was_in {
             let others = self.members.iter().filter(|member| !member.is_gone);
             self.orders.extend(others.map(|member| Order::Dismiss { leg: member.leg }));
         }

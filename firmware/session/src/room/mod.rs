@@ -2,10 +2,15 @@
 //! translated once for each language that somebody else hears, and spoken once for each; who shares a language hears
 //! the voice itself. Translations of people who talk at once are heard at once, as their voices would be.
 //!
-//! Called as an [`Interpreter`](crate::Interpreter) is: [`Room::handle`], [`Room::poll`], [`Room::next_deadline`].
+//! Called as an [`Interpreter`](crate::Interpreter) is: [`Room::join`], [`Room::leave`], [`Room::handle`],
+//! [`Room::rendered`] and [`Room::key`] tell what happened, [`Room::poll`] what is to be done, and
+//! [`Room::next_deadline`] when to call [`Room::tick`].
 
 mod arrange;
+mod door;
+mod echoes;
 mod interpretation;
+mod keys;
 mod member;
 mod order;
 
@@ -18,7 +23,7 @@ use crate::talker::Told;
 use crate::{Action, Component, FrameCounts, Input, Language};
 use interpretation::Interpretation;
 use member::Member;
-pub use order::{Mode, Order, Original, Rules};
+pub use order::{Mode, Order, Original, Pace, Pin, Rules};
 
 /// A room of several legs.
 pub struct Room {
@@ -58,13 +63,12 @@ impl Room {
         if self.member(leg).is_some() {
             return;
         }
-        self.founder.get_or_insert(leg);
         let mut member = Member::new(leg, language, self.rules.manner);
         for component in Component::ALL.into_iter().filter(|component| self.lost[*component as usize]) {
             member.outage.served(now, component, false);
         }
         self.members.push(member);
-        self.arrange(now);
+        self.receive(now, leg);
         self.go_on(now);
     }
 
@@ -73,7 +77,7 @@ impl Room {
         let present = self.members.iter_mut().find(|member| member.leg == leg && !member.is_gone);
         let Some(member) = present else { return };
         member.is_gone = true;
-        member.talker.hang_up(now);
+        member.talker.break_off(now);
         for of in &mut self.interpretations {
             of.lose_listener(leg, &mut self.out);
             collect(&mut self.out, of.talker, &[], &mut self.orders);
@@ -231,7 +235,7 @@ impl Room {
 fn collect(
     out: &mut Outbox,
     leg: LegId,
-    listeners: &[LegId],
+    listeners: &[(LegId, Pace)],
     orders: &mut VecDeque<Order>,
 ) -> Option<SegmentId> {
     let mut begins = None;
@@ -239,11 +243,15 @@ fn collect(
         orders.push_back(match action {
             Action::Play { segment, hurried } => {
                 begins = Some(segment);
-                Order::Play { leg, segment, hurried, listeners: listeners.to_vec() }
+                let at_pace = |&(leg, pace)| match pace {
+                    Pace::Usual if hurried => (leg, Pace::Hurried),
+                    pace => (leg, pace),
+                };
+                Order::Play { leg, segment, listeners: listeners.iter().map(at_pace).collect() }
             }
             Action::PlayCue { segment, cue } => {
                 begins = Some(segment);
-                Order::PlayCue { segment, cue, listeners: listeners.to_vec() }
+                Order::PlayCue { segment, cue, listeners: listeners.iter().map(|(leg, _)| *leg).collect() }
             }
             Action::Discard { segment } => Order::Discard { leg, segment },
             action => Order::Do { leg, action },

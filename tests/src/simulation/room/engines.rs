@@ -53,7 +53,7 @@ impl RoomSimulation {
         assert!(!self.phone(leg).is_forgotten, "{action:?} for a leg that was forgotten");
         match action {
             Action::OpenAsr { utterance, languages } => {
-                assert_eq!(languages.map(|l| l.to_string()), [self.phone(leg).caller.language; 2]);
+                assert_eq!(languages, [self.phone(leg).language; 2]);
                 self.requests.recognitions.push((leg, utterance, 0));
                 let speech = self.begin(leg);
                 assert!(self.hearing.insert((leg, utterance), speech).is_none(), "a number twice");

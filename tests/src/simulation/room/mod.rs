@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
-use session::room::{Order, Original, Room, Rules};
+use session::room::{Order, Original, Pace, Room, Rules};
 use session::{Event, Input, UtteranceId};
 
 pub use super::Sound;
@@ -18,7 +18,7 @@ use phone::add;
 pub use phone::{Caller, Heard, Phone};
 
 /// How much softer a voice under its translation is, in halvings.
-const DUCKED_HALVINGS: u32 = 2;
+const DUCKED_HALVINGS: i32 = 2;
 
 /// A room and whoever calls.
 pub struct RoomSimulation {
@@ -120,6 +120,18 @@ impl RoomSimulation {
         assert!(deadline.is_none_or(|d| d > self.now()), "a deadline in the past makes the caller spin");
     }
 
+    /// Somebody else calls now.
+    pub fn call(&mut self, caller: Caller) {
+        self.callers.push_front(Caller { joins: self.elapsed(), ..caller });
+    }
+
+    /// A caller presses keys, one after the other.
+    pub fn press(&mut self, leg: u32, keys: &str) {
+        for key in keys.chars() {
+            self.change(|room, now| room.key(now, LegId(leg), key));
+        }
+    }
+
     /// A caller hangs up.
     pub fn hang_up(&mut self, leg: LegId) {
         if let Some(phone) = self.phones.get_mut(&leg).filter(|phone| !phone.is_gone) {
@@ -192,7 +204,10 @@ impl RoomSimulation {
     fn loudspeaker(phone: &Phone, speech: Option<&Frame>, voices: &BTreeMap<LegId, Frame>) -> Frame {
         let mut sum = speech.copied().unwrap_or(Frame::SILENCE);
         for (talker, original) in phone.originals.last().into_iter().flat_map(|(_, originals)| originals) {
-            let halvings = if *original == Original::Plain { 0 } else { DUCKED_HALVINGS };
+            let halvings = match original {
+                Original::Plain => 0,
+                Original::Ducked { louder_db } => (DUCKED_HALVINGS - i32::from(*louder_db) / 6).max(0) as u32,
+            };
             if let Some(voice) = voices.get(talker) {
                 add(&mut sum, voice, halvings);
             }
@@ -220,14 +235,19 @@ impl RoomSimulation {
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Do { leg, action } => self.act(leg, action),
-            Order::Play { leg, segment, listeners, .. } => {
+            Order::Play { leg, segment, listeners } => {
                 let (frames, sound) = self.sound(segment);
-                let talker = (listeners != [leg]).then_some(leg);
-                assert!(talker.is_none() || !listeners.contains(&leg), "he hears himself");
-                assert!(!self.phone(leg).is_forgotten, "what a forgotten leg said is played");
+                let talker = (listeners.iter().any(|(listener, _)| *listener != leg)).then_some(leg);
+                let hears_himself =
+                    listeners.len() > 1 && listeners.iter().any(|(listener, _)| *listener == leg);
+                assert!(
+                    !hears_himself && !self.phone(leg).is_forgotten,
+                    "{sound:?} by {leg:?}: {listeners:?}"
+                );
                 self.play(talker, segment, frames, &sound, &listeners);
             }
             Order::PlayCue { segment, cue, listeners } => {
+                let listeners: Vec<_> = listeners.into_iter().map(|leg| (leg, Pace::Usual)).collect();
                 self.play(None, segment, 6, &Sound::Cue(cue), &listeners);
             }
             Order::Discard { segment, .. } => {
@@ -235,6 +255,9 @@ impl RoomSimulation {
                 self.phones.values_mut().for_each(|phone| phone.discard(segment));
             }
             Order::Hear { listener, originals } => self.hear(listener, originals),
+            Order::Speaks { leg, language } => {
+                self.phones.get_mut(&leg).expect("somebody").language = language;
+            }
             Order::Forget { leg } => {
                 let phone = self.phones.get_mut(&leg).expect("somebody");
                 assert!(phone.is_gone && !std::mem::replace(&mut phone.is_forgotten, true));
@@ -249,15 +272,15 @@ impl RoomSimulation {
         segment: SegmentId,
         frames: u32,
         sound: &Sound,
-        listeners: &[LegId],
+        listeners: &[(LegId, Pace)],
     ) {
         assert!(!listeners.is_empty(), "{sound:?} is played to nobody");
         let before = self.over.insert(segment, "played");
         assert_eq!(before, None, "{sound:?} is played twice, or after it was discarded");
-        for listener in listeners {
+        for (listener, pace) in listeners {
             let phone = self.phones.get_mut(listener).expect("somebody");
             assert!(!phone.is_gone, "{sound:?} is played to somebody who is gone");
-            phone.play(talker, segment, frames, sound.clone());
+            phone.play(talker, segment, frames, *pace, sound.clone());
         }
     }
 

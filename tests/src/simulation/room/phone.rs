@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use audio_path::{Frame, LegId, SegmentId};
-use session::room::Original;
+use session::Language;
+use session::room::{Original, Pace};
 
 use super::super::{Sound, Speech};
 use crate::voice::Voice;
@@ -43,6 +44,8 @@ pub struct Heard {
     pub sound: Sound,
     /// Frames of it that were played.
     pub frames: u32,
+    /// How fast.
+    pub pace: Pace,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,7 @@ struct Playing {
     /// Which of what was heard it is, once it began.
     heard: Option<usize>,
     talker: Option<LegId>,
+    pace: Pace,
     sound: Sound,
 }
 
@@ -60,6 +64,8 @@ struct Playing {
 pub struct Phone {
     /// Who.
     pub caller: Caller,
+    /// What he speaks now.
+    pub language: Language,
     /// What he heard in translation, and of cues and notices.
     pub heard: Vec<Heard>,
     /// The voices he hears, each time that changed.
@@ -82,6 +88,7 @@ pub struct Phone {
 impl Phone {
     pub(super) fn new(caller: Caller) -> Self {
         Self {
+            language: caller.language.parse().expect("a language"),
             caller,
             heard: Vec::new(),
             originals: Vec::new(),
@@ -97,8 +104,20 @@ impl Phone {
     }
 
     /// Plays a sound after what its talker said before.
-    pub(super) fn play(&mut self, talker: Option<LegId>, segment: SegmentId, left: u32, sound: Sound) {
-        let playing = Playing { segment, waits: self.caller.lag, left, heard: None, talker, sound };
+    pub(super) fn play(
+        &mut self,
+        talker: Option<LegId>,
+        segment: SegmentId,
+        frames: u32,
+        pace: Pace,
+        sound: Sound,
+    ) {
+        let left = match pace {
+            Pace::Usual => frames,
+            Pace::Slow => frames * 5 / 4,
+            Pace::Hurried => frames * 7 / 8,
+        };
+        let playing = Playing { segment, waits: self.caller.lag, left, heard: None, talker, pace, sound };
         self.lanes.entry(talker).or_default().push_back(playing);
     }
 
@@ -122,6 +141,7 @@ impl Phone {
                     talker: playing.talker,
                     sound: playing.sound.clone(),
                     frames: 0,
+                    pace: playing.pace,
                 });
                 self.heard.len() - 1
             });
