@@ -3,14 +3,14 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::caller::Caller;
 use crate::daemon::{FRAME, Leg, frame, frames};
 use crate::rig::{DIGITS, FROM_CALLER, PATIENCE, PIPE_FULL, Rig, TO_CALLER, eventually};
+use dragoman_tests::bit_exact_caller::Caller;
 
 #[test]
 fn both_directions_are_exact_to_the_bit() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     assert!(leg.id.starts_with("700-"), "{}", leg.id);
     for number in 0..300 {
@@ -25,7 +25,7 @@ fn both_directions_are_exact_to_the_bit() {
 #[test]
 fn a_writer_that_chops_frames_is_put_together() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     let sent = frames(0..30);
     let mut heard = Vec::new();
@@ -46,7 +46,7 @@ fn a_writer_that_chops_frames_is_put_together() {
 #[test]
 fn callers_with_other_packet_times_lose_nothing() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     for milliseconds in [10, 30, 40, 60, 20] {
         let sent = frames(0..6);
@@ -60,7 +60,7 @@ fn callers_with_other_packet_times_lose_nothing() {
 #[test]
 fn a_call_rings_until_the_first_frame() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::attach(&rig);
     eventually("ringing", || rig.cli("core show channels concise").contains("!Ring").then_some(()));
     let leg_state = || {
@@ -82,7 +82,7 @@ fn a_call_rings_until_the_first_frame() {
 #[test]
 fn keys_pass_beside_the_audio() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     // Another channel has Asterisk press keys towards the leg, half a second each, while the caller speaks.
     let leg_channel = format!("SlinPipe/{}", leg.id);
@@ -101,7 +101,7 @@ fn keys_pass_beside_the_audio() {
 fn drops_are_counted_while_the_daemon_does_not_read() {
     let rig = Rig::start();
     rig.set_pipe_bytes(4096);
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     for number in 0..50 {
         caller.send(&frame(number));
@@ -121,7 +121,7 @@ fn drops_are_counted_while_the_daemon_does_not_read() {
 fn a_daemon_that_comes_back_finds_the_call() {
     let rig = Rig::start();
     rig.set_pipe_bytes(4096);
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let leg = Leg::answer(&rig, &mut caller);
     let id = leg.id.clone();
     drop(leg);
@@ -140,7 +140,7 @@ fn a_daemon_that_comes_back_finds_the_call() {
 #[test]
 fn a_caller_without_a_daemon_is_told() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut loud = 0;
     while let Some(audio) = caller.hear() {
         loud += audio
@@ -159,7 +159,7 @@ fn a_caller_without_a_daemon_is_told() {
 #[test]
 fn the_echo_extension_needs_no_daemon() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "799");
+    let mut caller = Caller::dial(&rig.asterisk, "799");
     for number in 0..50 {
         caller.send(&frame(number));
         assert!(caller.hear_bytes(FRAME) == frame(number));

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-use crate::caller::Caller;
 use crate::rig::{Rig, eventually};
+use dragoman_tests::bit_exact_caller::Caller;
 
 pub(crate) const FRAME: usize = 640;
 

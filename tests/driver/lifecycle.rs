@@ -6,9 +6,9 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
-use crate::caller::Caller;
 use crate::daemon::{FRAME, Leg, frame};
 use crate::rig::{FROM_CALLER, PATIENCE, PIPE_FULL, Rig, eventually};
+use dragoman_tests::bit_exact_caller::Caller;
 
 const MODULE: &str = "chan_slinpipe.so";
 
@@ -33,14 +33,14 @@ fn it_loads_reloads_and_unloads() {
         assert!(rig.cli(&format!("module load {MODULE}")).contains("Loaded"));
         assert!(state().contains("Running"));
     }
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     Leg::answer(&rig, &mut caller);
 }
 
 #[test]
 fn a_call_keeps_it_loaded() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     assert!(rig.cli(&format!("module unload {MODULE}")).contains("Unable to unload"));
     caller.send(&frame(1));
@@ -55,7 +55,7 @@ fn a_call_keeps_it_loaded() {
 #[test]
 fn the_caller_hangs_up() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let leg = Leg::answer(&rig, &mut caller);
     caller.hang_up();
     leg.wait_for_end(&rig.asterisk.pipes());
@@ -68,7 +68,7 @@ fn the_caller_hangs_up() {
 #[test]
 fn the_callers_machine_dies() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let leg = Leg::answer(&rig, &mut caller);
     drop(caller);
     leg.wait_for_end(&rig.asterisk.pipes());
@@ -77,7 +77,7 @@ fn the_callers_machine_dies() {
 #[test]
 fn the_legs_side_hangs_up() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let leg = Leg::answer(&rig, &mut caller);
     rig.cli(&format!("channel request hangup SlinPipe/{}", leg.id));
     assert_eq!(caller.hear(), None, "the caller's call ends");
@@ -87,7 +87,7 @@ fn the_legs_side_hangs_up() {
 #[test]
 fn asterisk_ends_in_a_call() {
     let mut rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let leg = Leg::answer(&rig, &mut caller);
     rig.asterisk.process().signal(Signal::TERM).expect("sent");
     leg.wait_for_end(&rig.asterisk.pipes());
@@ -111,7 +111,7 @@ fn what_a_dead_asterisk_left_is_removed_and_nothing_else() {
 #[test]
 fn pipes_have_their_mode_whatever_the_umask() {
     let rig = Rig::start();
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let leg = Leg::answer(&rig, &mut caller);
     for suffix in ["_in.pcm", "_out.pcm"] {
         let metadata =
@@ -165,7 +165,7 @@ fn a_bad_setting_is_one_clear_line_and_no_driver() {
     );
     eventually("the reload's error", || (errors().len() == 1).then_some(()));
     assert!(errors()[0].ends_with(&told), "{:?}", errors());
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let leg = Leg::answer(&rig, &mut caller);
     caller.hang_up();
     leg.wait_for_end(&rig.asterisk.pipes());
@@ -184,7 +184,7 @@ fn a_bad_setting_is_one_clear_line_and_no_driver() {
 fn a_reload_takes_a_new_size_for_new_calls() {
     let rig = Rig::start();
     rig.set_pipe_bytes(16384);
-    let mut caller = Caller::dial(&rig, "700");
+    let mut caller = Caller::dial(&rig.asterisk, "700");
     let mut leg = Leg::answer(&rig, &mut caller);
     for number in 0..30 {
         caller.send(&frame(number));

@@ -3,7 +3,6 @@
 //! Wants the set-up's Asterisk and the built driver: `cargo build -p chan-slinpipe --profile driver`.
 
 mod audio;
-mod caller;
 mod daemon;
 mod lifecycle;
 mod phones;

@@ -116,6 +116,15 @@ impl Daemon {
         process.wait(Duration::from_secs(5)).expect("a killed process ends");
     }
 
+    /// Asks the daemon to end.
+    ///
+    /// # Panics
+    /// Where it is not running.
+    pub fn terminate(&self) {
+        let process = self.process.as_ref().expect("dragomand runs");
+        process.signal(rustix::process::Signal::TERM).expect("a signal can be sent");
+    }
+
     /// Waits until the daemon has ended by itself; whether it called that a success.
     ///
     /// # Panics

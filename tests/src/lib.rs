@@ -1,5 +1,6 @@
 //! Tests across the whole box, rung by rung.
 
+pub mod bit_exact_caller;
 pub mod callers;
 pub mod daemon;
 pub mod fake_phone;

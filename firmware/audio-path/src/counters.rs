@@ -8,6 +8,7 @@ pub struct LegCounters {
     frames_in: AtomicU64,
     frames_out: AtomicU64,
     concealed: AtomicU64,
+    reordered: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
 }
 
@@ -25,6 +26,11 @@ impl LegCounters {
     /// Counts a tick at which a segment under way had no frame ready.
     pub fn count_concealed(&self) {
         self.concealed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a packet that was overtaken on its way, and played in its place all the same.
+    pub fn count_reordered(&self) {
+        self.reordered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts `frames` that were not passed on.
@@ -45,6 +51,11 @@ impl LegCounters {
     /// Ticks at which a segment under way had no frame ready.
     pub fn concealed(&self) -> u64 {
         self.concealed.load(Ordering::Relaxed)
+    }
+
+    /// Packets that were overtaken on their way, and played in their place all the same.
+    pub fn reordered(&self) -> u64 {
+        self.reordered.load(Ordering::Relaxed)
     }
 
     /// Frames dropped for `reason`.

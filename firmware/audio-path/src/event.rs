@@ -25,11 +25,25 @@ pub enum DropReason {
     Stale,
     /// The phone's side was ahead of the legs that hear it: the session had the frame, they did not.
     OriginalAhead,
+    /// A packet came after its turn.
+    Late,
+    /// A packet came twice.
+    Duplicate,
+    /// A packet was given up, so that others are heard sooner.
+    Skipped,
+    /// A packet never came, or too late.
+    Lost,
+    /// A packet came from somebody else.
+    Stranger,
+    /// What came is nothing that the port takes.
+    Unfit,
+    /// A sound card's clock or its driver lost samples.
+    Overrun,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::UplinkFull,
         Self::PipeFull,
         Self::Flood,
@@ -37,6 +51,13 @@ impl DropReason {
         Self::Flushed,
         Self::Stale,
         Self::OriginalAhead,
+        Self::Late,
+        Self::Duplicate,
+        Self::Skipped,
+        Self::Lost,
+        Self::Stranger,
+        Self::Unfit,
+        Self::Overrun,
     ];
 
     /// The reason as metrics and reports spell it.
@@ -49,6 +70,13 @@ impl DropReason {
             Self::Flushed => "flushed",
             Self::Stale => "stale",
             Self::OriginalAhead => "original_ahead",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::Skipped => "skipped",
+            Self::Lost => "lost",
+            Self::Stranger => "stranger",
+            Self::Unfit => "unfit",
+            Self::Overrun => "overrun",
         }
     }
 }
@@ -73,4 +101,6 @@ pub enum MediaEventKind {
     SegmentEnded(SegmentId),
     /// A side of the port went away; the daemon's port code is to open it again.
     PortDown,
+    /// A key of the phone, where the port itself carries keys.
+    Key(char),
 }

@@ -5,16 +5,23 @@
 //! [`Captured`]; rings of [`Playable`] → [`Playout`] → [`Mix`], with what other legs' [`Relay`]s give → bytes to a port.
 
 mod arrival;
+pub mod audiosocket;
 mod bridge;
+pub mod codec;
 mod counters;
+pub mod drift;
 mod event;
 mod frame;
+pub mod g722;
 mod histogram;
+pub mod jitter;
 mod mix;
 mod playout;
+pub mod rate;
 mod reframe;
 mod relay;
 mod ring;
+pub mod rtp;
 mod time;
 
 pub use arrival::ArrivalLimit;
@@ -24,7 +31,7 @@ pub use frame::{Captured, Epoch, FRAME_BYTES, FRAME_MS, Frame, Playable, SAMPLE_
 pub use histogram::Histogram;
 pub use mix::{Ducking, Gain, Level, Mix};
 pub use playout::{Played, Playout};
-pub use reframe::Reframer;
+pub use reframe::{Reframer, SampleFramer};
 pub use relay::{Relay, Relayed};
 pub use ring::{Consumer, Producer, prefaulted_ring, ring};
 pub use time::Timestamp;

@@ -1,4 +1,4 @@
-use crate::{FRAME_BYTES, Frame};
+use crate::{FRAME_BYTES, Frame, SAMPLES_PER_FRAME};
 
 /// Cuts a byte stream into frames, however the writer chopped it. Holds at most one partial frame.
 #[derive(Clone, Debug)]
@@ -42,6 +42,28 @@ impl Reframer {
     /// Forgets a partial frame, as after the writer was replaced by another.
     pub fn clear(&mut self) {
         self.filled = 0;
+    }
+}
+
+/// Puts samples together to frames.
+#[derive(Clone, Debug)]
+pub struct SampleFramer {
+    frame: Frame,
+    filled: usize,
+}
+
+impl Default for SampleFramer {
+    fn default() -> Self {
+        Self { frame: Frame::SILENCE, filled: 0 }
+    }
+}
+
+impl SampleFramer {
+    /// Takes two samples; the frame, where they complete one.
+    pub fn push(&mut self, pair: [i16; 2]) -> Option<Frame> {
+        self.frame.0[self.filled..self.filled + 2].copy_from_slice(&pair);
+        self.filled = (self.filled + 2) % SAMPLES_PER_FRAME;
+        (self.filled == 0).then_some(self.frame)
     }
 }
 

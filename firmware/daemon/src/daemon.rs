@@ -9,6 +9,7 @@ use crate::asterisk;
 use crate::clients::Outside;
 use crate::config::{self, Config};
 use crate::control::ControlSocket;
+use crate::doors;
 use crate::hub::Hub;
 use crate::keys::Keys;
 use crate::logging;
@@ -66,6 +67,7 @@ async fn serve(config: Config) -> Result<(), String> {
     })?;
     let control = ControlSocket::bind(&config.control)
         .map_err(|error| format!("control.socket {}: {error}", config.control.display()))?;
+    let lines = doors::open(&config.ports)?;
     let outside = Outside::new(&config.engines, config.languages()).map_err(|failure| failure.to_string())?;
     let (media, media_events) =
         media::start(&config.media).map_err(|error| format!("no media thread: {error}"))?;
@@ -92,7 +94,7 @@ async fn serve(config: Config) -> Result<(), String> {
         }
     }
 
-    let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events);
+    let mut switchboard = Switchboard::new(Arc::clone(&hub), watcher, media_events, lines);
     log::info!("ready: {} rooms", hub.config.rooms.len());
     logging::notify_systemd(&[("READY", "1"), ("STATUS", "legs: 0")]);
     let outcome = tokio::select! {

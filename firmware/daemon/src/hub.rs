@@ -236,10 +236,18 @@ impl Hub {
     /// Passes a media event on to its leg.
     pub fn deliver(&self, event: MediaEvent) {
         let Some(inbox) = self.legs().live.get(&event.leg).map(|entry| entry.inbox.clone()) else { return };
-        if event.kind == MediaEventKind::PortDown {
-            inbox.port_down.notify_one();
-        } else if inbox.playback.try_send(event).is_err() {
-            log::debug!("leg {} takes no playback events", event.leg.0);
+        match event.kind {
+            MediaEventKind::PortDown => inbox.port_down.notify_one(),
+            MediaEventKind::Key(key) => {
+                if inbox.wishes.send(VoiceWish::Key(key)).is_err() {
+                    log::debug!("leg {}: a key, which its room does not want", event.leg.0);
+                }
+            }
+            MediaEventKind::SegmentStarted(_) | MediaEventKind::SegmentEnded(_) => {
+                if inbox.playback.try_send(event).is_err() {
+                    log::debug!("leg {} takes no playback events", event.leg.0);
+                }
+            }
         }
     }
 

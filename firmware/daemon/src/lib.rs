@@ -10,6 +10,7 @@ pub mod clients;
 pub mod config;
 pub mod control;
 mod daemon;
+mod doors;
 pub mod endpoint;
 pub mod hub;
 mod keys;

@@ -133,7 +133,7 @@ pub fn frames(shared: &LegShared) -> Value {
         counters.drops().map(|(reason, frames)| (reason.name().to_owned(), frames.into())).collect();
     json!({
         "in": counters.frames_in(), "out": counters.frames_out(),
-        "concealed": counters.concealed(), "dropped": dropped,
+        "concealed": counters.concealed(), "reordered": counters.reordered(), "dropped": dropped,
     })
 }
 

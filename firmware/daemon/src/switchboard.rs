@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::asterisk::{Cause, LegEvent};
@@ -19,24 +19,32 @@ pub(crate) struct Switchboard {
     hub: Arc<Hub>,
     watcher: Watcher,
     media: MediaEvents,
+    /// Calls that come in otherwise than through pipes.
+    lines: mpsc::Receiver<Line>,
     legs: HashMap<String, Leg>,
 }
 
 struct Leg {
     down: Arc<Notify>,
+    of_pipes: bool,
     task: JoinHandle<()>,
 }
 
 impl Switchboard {
-    pub(crate) fn new(hub: Arc<Hub>, watcher: Watcher, media: MediaEvents) -> Self {
-        Self { hub, watcher, media, legs: HashMap::new() }
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        watcher: Watcher,
+        media: MediaEvents,
+        lines: mpsc::Receiver<Line>,
+    ) -> Self {
+        Self { hub, watcher, media, lines, legs: HashMap::new() }
     }
 
     /// Serves until the directory of pipes or the media thread is lost.
     pub(crate) async fn run(&mut self) -> io::Result<()> {
         let hub = Arc::clone(&self.hub);
         for id in self.watcher.scan()? {
-            self.appeared(&id);
+            self.appeared(Line::of_pipes(&id));
         }
         loop {
             tokio::select! {
@@ -48,6 +56,7 @@ impl Switchboard {
                 () = hub.asterisk.some_to_let_go.notified() => {
                     hub.asterisk.to_let_go().iter().for_each(|id| self.vanished(id));
                 }
+                Some(line) = self.lines.recv() => self.appeared(line),
             }
         }
     }
@@ -74,35 +83,40 @@ impl Switchboard {
 
     fn sighted(&mut self, sighting: Sighting) {
         match sighting {
-            Sighting::Appeared(id) => self.appeared(&id),
+            Sighting::Appeared(id) => self.appeared(Line::of_pipes(&id)),
             Sighting::Vanished(id) => self.vanished(&id),
             Sighting::Rescanned(present) => {
-                let gone: Vec<String> =
-                    self.legs.keys().filter(|id| !present.contains(*id)).cloned().collect();
+                let gone: Vec<String> = self
+                    .legs
+                    .iter()
+                    .filter(|(id, leg)| leg.of_pipes && !present.contains(*id))
+                    .map(|(id, _)| id.clone())
+                    .collect();
                 for id in &gone {
                     self.vanished(id);
                 }
                 for id in &present {
-                    self.appeared(id);
+                    self.appeared(Line::of_pipes(id));
                 }
             }
         }
     }
 
-    fn appeared(&mut self, id: &str) {
+    fn appeared(&mut self, line: Line) {
         self.legs.retain(|_, leg| !leg.task.is_finished());
-        if self.legs.contains_key(id) {
+        let id = line.id.clone();
+        if self.legs.contains_key(&id) {
             return;
         }
-        self.hub.leg_happened(id, LegEvent::Rings);
-        let to = match self.destination(id) {
+        self.hub.leg_happened(&id, LegEvent::Rings);
+        let to = match self.destination(&id) {
             Ok(to) => to,
-            Err((reason, cause)) => return leg::turn_away(&self.hub, id, &reason, cause),
+            Err((reason, cause)) => return leg::turn_away(&self.hub, &id, &reason, cause),
         };
         let down = Arc::new(Notify::new());
-        let line = Line::of_pipes(id);
+        let of_pipes = line.is_of_pipes();
         let task = tokio::spawn(leg::supervise(Arc::clone(&self.hub), line, to, Arc::clone(&down)));
-        self.legs.insert(id.to_owned(), Leg { down, task });
+        self.legs.insert(id, Leg { down, of_pipes, task });
     }
 
     fn destination(&self, id: &str) -> Result<Destination, (String, Cause)> {

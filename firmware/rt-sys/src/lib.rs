@@ -1,4 +1,4 @@
-//! The daemon's system calls: scheduling, memory locking, pipes, timers, polling, and the counting allocator.
+//! The daemon's system calls: scheduling, memory locking, pipes, sockets, timers, polling, and the counting allocator.
 //!
 //! Thin, safe and free of policy: what is called when is decided by the daemon. Nothing here allocates after
 //! construction, except where a function says so.
@@ -7,6 +7,7 @@ pub mod alloc;
 pub mod fifo;
 pub mod poll;
 pub mod sched;
+pub mod socket;
 mod tick;
 mod wake;
 

@@ -8,6 +8,7 @@ mod daemon;
 mod guard;
 mod pieces;
 mod pipe;
+mod ports;
 mod providers;
 mod softphone;
 mod wyoming;
@@ -24,6 +25,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "ari", run: daemon::ari },
+    Target { name: "audiosocket", run: ports::audiosocket },
     Target { name: "commands", run: daemon::commands },
     Target { name: "config", run: config::file },
     Target { name: "deepgram_aura", run: providers::deepgram_aura },
@@ -35,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "elevenlabs", run: providers::elevenlabs },
     Target { name: "host", run: daemon::host },
     Target { name: "hume", run: providers::hume },
+    Target { name: "jitter", run: ports::jitter },
     Target { name: "keys", run: daemon::key },
     Target { name: "libretranslate", run: providers::libretranslate },
     Target { name: "openai_speech", run: providers::openai_speech },

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::ports::{AudioSocketTable, RtpTable};
 use super::{Codec, OwnVoices};
 
 #[derive(Deserialize)]
@@ -28,6 +29,9 @@ pub(super) struct File {
     pub(super) health: HealthTable,
     #[serde(default)]
     pub(super) media: MediaTable,
+    pub(super) audiosocket: Option<AudioSocketTable>,
+    #[serde(default)]
+    pub(super) rtp: Vec<RtpTable>,
     #[serde(default)]
     pub(super) room: Vec<RoomTable>,
     #[serde(default)]

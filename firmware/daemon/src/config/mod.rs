@@ -6,6 +6,7 @@ mod file;
 mod glossary;
 mod health;
 mod phones;
+mod ports;
 mod rooms;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use file::File;
 pub use glossary::Terms;
 pub use health::Health;
 pub use phones::{Codec, Phone};
+pub use ports::{AudioSocket, Ports, Rtp};
 pub use rooms::{OwnVoices, Room, RoomKind, Several};
 
 /// What `dragomand` is to do, checked.
@@ -43,6 +45,8 @@ pub struct Config {
     pub health: Health,
     /// How the media thread runs.
     pub media: MediaConfig,
+    /// The ways in beside the pipes.
+    pub ports: Ports,
     /// The rooms that can be dialled.
     pub rooms: Vec<Room>,
     /// How calls between two phones are.
@@ -128,6 +132,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
             "room: there is none, so no call could be served; add a [[room]] with extension and kind";
         return Err((None, advice.into()));
     }
+    let ports = Ports::read(file.audiosocket, &file.rtp, &rooms)?;
     Ok(Config {
         asterisk: Ari::read(file.asterisk)?,
         most_legs: asterisk::most_legs(&file.calls)?,
@@ -139,6 +144,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
         engines,
         health: Health::read(file.health)?,
         media,
+        ports,
     })
 }
 

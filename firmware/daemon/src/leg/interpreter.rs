@@ -181,7 +181,7 @@ impl<'a> InterpreterLeg<'a> {
         let input = match event.kind {
             MediaEventKind::SegmentStarted(segment) => Input::PlaybackStarted { segment },
             MediaEventKind::SegmentEnded(segment) => Input::PlaybackEnded { segment },
-            MediaEventKind::PortDown => return,
+            MediaEventKind::PortDown | MediaEventKind::Key(_) => return,
         };
         self.tell(input);
     }

@@ -1,9 +1,11 @@
 //! A leg's line to its phone: how its port is opened, and what happens when the other side goes away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use audio_path::LegId;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::refuse;
@@ -32,6 +34,8 @@ pub struct Line {
 enum Way {
     /// Pipes of that id in the configured directory.
     Pipes,
+    /// Given once by whoever took the call, who waits until the line is dropped.
+    Given(Mutex<Option<Port>>, #[expect(dead_code, reason = "its being dropped tells")] oneshot::Sender<()>),
 }
 
 impl Line {
@@ -40,10 +44,23 @@ impl Line {
         Self { id: id.to_owned(), way: Way::Pipes, lost: AtomicBool::new(false) }
     }
 
+    /// Whether the removal of its pipes ends it.
+    pub(crate) fn is_of_pipes(&self) -> bool {
+        matches!(self.way, Way::Pipes)
+    }
+
+    /// A line whose port is open already, and ends with it; the other end is closed when the call is over.
+    pub(crate) fn given(id: String, port: Port) -> (Self, oneshot::Receiver<()>) {
+        let (open, over) = oneshot::channel();
+        let way = Way::Given(Mutex::new(Some(port)), open);
+        (Self { id, way, lost: AtomicBool::new(false) }, over)
+    }
+
     /// Opens the port, waiting for its other side; `None` where it can never be opened.
     pub(super) async fn open(&self, hub: &Hub) -> Option<Port> {
-        match self.way {
+        match &self.way {
             Way::Pipes => open_pipes(hub, &self.id).await,
+            Way::Given(port, _) => port.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
     }
 
@@ -55,13 +72,14 @@ impl Line {
     /// Opens the leg's port again each time a side of it goes away. Ends with the call, where that is how the other
     /// side ends calls; the removal of pipes is told otherwise.
     pub(crate) async fn keep(&self, hub: &Hub, leg: LegId, inbox: &Inbox) {
-        match self.way {
+        match &self.way {
             Way::Pipes => {
                 keep_pipes(hub, leg, &self.id, inbox).await;
                 self.lost.store(true, Ordering::Relaxed);
                 log::warn!("{}: nobody is at the other side of its pipes any more", self.id);
                 hub.leg_happened(&self.id, LegEvent::Gone);
             }
+            Way::Given(..) => inbox.port_down.notified().await,
         }
     }
 }
@@ -70,7 +88,7 @@ async fn open_pipes(hub: &Hub, id: &str) -> Option<Port> {
     loop {
         let fault = match inspect(&hub.config.pipes, id) {
             Ok(true) => match PipePort::open(&hub.config.pipes, id) {
-                Ok(port) => return Some(Port::Pipe(port)),
+                Ok(port) => return Some(Port::Pipe(Box::new(port))),
                 Err(PipeError::ReaderMissing(_)) => None,
                 Err(error) => Some(error.to_string()),
             },
@@ -94,7 +112,7 @@ async fn keep_pipes(hub: &Hub, leg: LegId, id: &str, inbox: &Inbox) {
         loop {
             sleep(REOPEN_EVERY).await;
             match PipePort::open(&hub.config.pipes, id) {
-                Ok(port) => break hub.media.replace_port(leg, Port::Pipe(port)),
+                Ok(port) => break hub.media.replace_port(leg, Port::Pipe(Box::new(port))),
                 Err(PipeError::ReaderMissing(_)) if since.elapsed() >= DEAD_AFTER => return,
                 Err(error) => log::debug!("leg {}: {error}", leg.0),
             }

@@ -96,10 +96,9 @@ impl MediaLeg {
     }
 
     /// Takes a newly opened port in place of the one whose sides went away, which it gives back.
-    pub(super) fn replace_port(&mut self, mut port: Box<Port>) -> Box<Port> {
+    pub(super) fn replace_port(&mut self, port: Port) -> Port {
         self.shared.counters.count_dropped(DropReason::Stale, port.stale_frames());
-        std::mem::swap(&mut self.port, &mut port);
-        port
+        std::mem::replace(&mut self.port, port)
     }
 
     /// Reads what arrived and passes it on. `false` where the other side is gone.
@@ -109,24 +108,31 @@ impl MediaLeg {
         buffer: &mut [u8; READ_BYTES],
         outlet: &mut impl Outlet,
     ) -> bool {
-        match self.port.read(buffer) {
-            Transfer::Bytes(bytes) => {
-                let mut bytes = &buffer[..bytes];
-                while let Some(arrived) = self.port.next(&mut bytes) {
-                    match arrived {
-                        Arrived::Frame(frame) => self.capture(now, &frame, outlet),
+        for _ in 0..self.port.reads_at_once() {
+            match self.port.read(buffer) {
+                Transfer::Bytes(bytes) => {
+                    let mut bytes = &buffer[..bytes];
+                    while let Some(arrived) = self.port.next(&mut bytes) {
+                        if !self.arrived(&arrived, now, outlet) {
+                            return false;
+                        }
                     }
                 }
-                true
+                Transfer::NotNow => break,
+                Transfer::Gone => return false,
             }
-            Transfer::NotNow => true,
-            Transfer::Gone => false,
         }
+        true
     }
 
-    /// Plays this leg's frame of the tick.
-    pub(super) fn tick(&mut self, now: Timestamp, voices: &Voices, outlet: &mut impl Outlet) {
+    /// Takes what is due and plays this leg's frame of the tick. `false` where the other side is gone.
+    pub(super) fn tick(&mut self, now: Timestamp, voices: &Voices, outlet: &mut impl Outlet) -> bool {
         self.limit.tick();
+        self.port.tick();
+        let mut there = true;
+        while let Some(arrived) = self.port.due().filter(|_| there) {
+            there = self.arrived(&arrived, now, outlet);
+        }
         match &mut self.duty {
             Duty::Room(room) => {
                 let (frame, marks) = room.play(&self.shared, voices);
@@ -140,6 +146,21 @@ impl MediaLeg {
             }
             Duty::EchoDirect => {}
         }
+        there
+    }
+
+    /// `false` where the other side is gone.
+    fn arrived(&mut self, arrived: &Arrived, now: Timestamp, outlet: &mut impl Outlet) -> bool {
+        match *arrived {
+            Arrived::Frame(ref frame) => self.capture(now, frame, outlet),
+            Arrived::Key(key) => {
+                outlet.event(MediaEvent { leg: self.id, at: now, kind: MediaEventKind::Key(key) });
+            }
+            Arrived::Dropped(reason, frames) => self.shared.counters.count_dropped(reason, frames),
+            Arrived::Reordered => self.shared.counters.count_reordered(),
+            Arrived::Gone => return false,
+        }
+        true
     }
 
     fn capture(&mut self, now: Timestamp, frame: &Frame, outlet: &mut impl Outlet) {

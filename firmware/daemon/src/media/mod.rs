@@ -280,7 +280,7 @@ impl Media {
 
     /// Gives a leg a newly opened port after [`audio_path::MediaEventKind::PortDown`].
     pub fn replace_port(&self, leg: LegId, port: Port) {
-        self.send(Command::Replace(leg, Box::new(port)));
+        self.send(Command::Replace(leg, port));
     }
 
     /// Ends a leg. Its descriptors are closed shortly after.

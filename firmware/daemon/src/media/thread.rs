@@ -25,7 +25,7 @@ const MOST_CAUGHT_UP: u64 = 5;
 /// What the media thread is asked to do.
 pub(super) enum Command {
     Attach(Box<MediaLeg>),
-    Replace(LegId, Box<Port>),
+    Replace(LegId, Port),
     Detach(LegId),
     Hear(LegId, Box<Wanted>),
     Stop,
@@ -34,7 +34,7 @@ pub(super) enum Command {
 /// What the media thread is done with.
 pub(super) enum Retired {
     Leg(Box<MediaLeg>),
-    Port(Box<Port>),
+    Port(Port),
     Wanted(Box<Wanted>),
     Descriptor(OwnedFd),
 }
@@ -151,20 +151,17 @@ impl MediaThread {
         for _ in 0..count.min(MOST_CAUGHT_UP) {
             self.hearing.tick(&mut self.legs);
             for leg in self.legs[..self.slots].iter_mut().flatten() {
-                leg.tick(now, self.hearing.voices(), &mut self.outbox);
+                if !leg.tick(now, self.hearing.voices(), &mut self.outbox) {
+                    hang_up(&self.poll, leg, now, &mut self.outbox);
+                }
             }
         }
     }
 
     fn arrival(&mut self, slot: usize, now: Timestamp) {
         let Some(leg) = self.legs.get_mut(slot).and_then(Option::as_mut) else { return };
-        if !leg.arrival(now, &mut self.buffer, &mut self.outbox)
-            && let Some(reader) = leg.port.take_reader()
-        {
-            // A descriptor at its end stays readable for ever: left in the set it would spin.
-            let _was_in_the_set = self.poll.remove(&reader);
-            self.outbox.retire(reader);
-            self.outbox.event(MediaEvent { leg: leg.id, at: now, kind: MediaEventKind::PortDown });
+        if !leg.arrival(now, &mut self.buffer, &mut self.outbox) {
+            hang_up(&self.poll, leg, now, &mut self.outbox);
         }
     }
 
@@ -194,7 +191,7 @@ impl MediaThread {
         }
     }
 
-    fn replace(&mut self, id: LegId, port: Box<Port>) {
+    fn replace(&mut self, id: LegId, port: Port) {
         let Some(slot) = slot_of(&self.legs, id) else {
             return self.outbox.retire_any(Retired::Port(port));
         };
@@ -243,5 +240,15 @@ impl MediaThread {
         if let Some(reader) = self.legs[slot].as_ref().and_then(|leg| leg.port.reader()) {
             let _was_in_the_set = self.poll.remove(reader);
         }
+    }
+}
+
+/// The other side of a leg's port is gone.
+fn hang_up(poll: &Poll, leg: &mut MediaLeg, now: Timestamp, outbox: &mut Outbox) {
+    if let Some(reader) = leg.port.take_reader() {
+        // A descriptor at its end stays readable for ever: left in the set it would spin.
+        let _was_in_the_set = poll.remove(&reader);
+        outbox.retire(reader);
+        outbox.event(MediaEvent { leg: leg.id, at: now, kind: MediaEventKind::PortDown });
     }
 }

@@ -3,30 +3,49 @@
 //! A [`Port`] is what the media thread reads and writes: without waiting, allocating or locking. It is opened
 //! elsewhere, and when its other side is gone its descriptors are closed elsewhere, too.
 
+pub mod audiosocket;
 pub mod pipe;
+pub mod rtp;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use audio_path::Frame;
+use audio_path::{DropReason, Frame};
 use rt_sys::fifo::Transfer;
 
+pub use audiosocket::AudioSocketPort;
 pub use pipe::PipePort;
+pub use rtp::RtpPort;
 
 /// The most that one read of a port takes.
 pub const READ_BYTES: usize = pipe::READ_BYTES;
+/// Datagrams that are read at once before others have their turn.
+const MOST_DATAGRAMS: usize = 32;
 
 /// One leg's port.
 #[derive(Debug)]
 pub enum Port {
     /// A pair of FIFOs.
-    Pipe(PipePort),
+    Pipe(Box<PipePort>),
+    /// A connection of an AudioSocket sender.
+    AudioSocket(Box<AudioSocketPort>),
+    /// RTP over UDP.
+    Rtp(Box<RtpPort>),
 }
 
 /// What came in through a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "handed on at once, and nothing may be allocated for it")]
 pub enum Arrived {
     /// 20 ms of what the phone hears.
     Frame(Frame),
+    /// A key of the phone.
+    Key(char),
+    /// Frames or packets that are not passed on.
+    Dropped(DropReason, u64),
+    /// A packet that was overtaken and is played in its place all the same.
+    Reordered,
+    /// The other side has hung up.
+    Gone,
 }
 
 /// What became of a frame that was to be written.
@@ -47,6 +66,7 @@ impl Port {
     pub fn stale_frames(&self) -> u64 {
         match self {
             Self::Pipe(pipe) => pipe.stale_frames(),
+            Self::AudioSocket(_) | Self::Rtp(_) => 0,
         }
     }
 
@@ -54,6 +74,16 @@ impl Port {
     pub fn reader(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Pipe(pipe) => pipe.reader(),
+            Self::AudioSocket(connection) => connection.reader(),
+            Self::Rtp(rtp) => rtp.reader(),
+        }
+    }
+
+    /// How often [`Self::read`] may be called for one wake-up.
+    pub fn reads_at_once(&self) -> usize {
+        match self {
+            Self::Pipe(_) | Self::AudioSocket(_) => 1,
+            Self::Rtp(_) => MOST_DATAGRAMS,
         }
     }
 
@@ -61,6 +91,8 @@ impl Port {
     pub fn read(&mut self, buffer: &mut [u8; READ_BYTES]) -> Transfer {
         match self {
             Self::Pipe(pipe) => pipe.read(buffer),
+            Self::AudioSocket(connection) => connection.read(buffer),
+            Self::Rtp(rtp) => rtp.read(buffer),
         }
     }
 
@@ -68,6 +100,24 @@ impl Port {
     pub fn next(&mut self, bytes: &mut &[u8]) -> Option<Arrived> {
         match self {
             Self::Pipe(pipe) => pipe.next_frame(bytes).map(Arrived::Frame),
+            Self::AudioSocket(connection) => connection.next(bytes),
+            Self::Rtp(rtp) => rtp.next(bytes),
+        }
+    }
+
+    /// 20 ms went by: [`Self::due`] may have something.
+    pub fn tick(&mut self) {
+        match self {
+            Self::Pipe(_) | Self::AudioSocket(_) => {}
+            Self::Rtp(rtp) => rtp.tick(),
+        }
+    }
+
+    /// What a tick brings, where audio is not passed on as it comes.
+    pub fn due(&mut self) -> Option<Arrived> {
+        match self {
+            Self::Pipe(_) | Self::AudioSocket(_) => None,
+            Self::Rtp(rtp) => rtp.due(),
         }
     }
 
@@ -75,6 +125,8 @@ impl Port {
     pub fn write(&mut self, frame: &Frame) -> Written {
         match self {
             Self::Pipe(pipe) => pipe.write(frame),
+            Self::AudioSocket(connection) => connection.write(frame),
+            Self::Rtp(rtp) => rtp.write(frame),
         }
     }
 
@@ -82,13 +134,16 @@ impl Port {
     pub fn take_reader(&mut self) -> Option<OwnedFd> {
         match self {
             Self::Pipe(pipe) => pipe.take_reader(),
+            Self::AudioSocket(connection) => connection.take_reader(),
+            Self::Rtp(rtp) => rtp.take_reader(),
         }
     }
 
-    /// Gives up what is written to, for someone else to close.
+    /// Gives up what only is written to, for someone else to close.
     pub fn take_writer(&mut self) -> Option<OwnedFd> {
         match self {
             Self::Pipe(pipe) => pipe.take_writer(),
+            Self::AudioSocket(_) | Self::Rtp(_) => None,
         }
     }
 }

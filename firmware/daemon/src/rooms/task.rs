@@ -124,7 +124,7 @@ impl<'a> RoomTask<'a> {
         let input = match event.kind {
             MediaEventKind::SegmentStarted(segment) => Input::PlaybackStarted { segment },
             MediaEventKind::SegmentEnded(segment) => Input::PlaybackEnded { segment },
-            MediaEventKind::PortDown => return,
+            MediaEventKind::PortDown | MediaEventKind::Key(_) => return,
         };
         self.room.handle(now(), event.leg, input);
     }

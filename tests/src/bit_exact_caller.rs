@@ -4,25 +4,34 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::rig::{PATIENCE, Rig};
+use lab::asterisk::Asterisk;
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const HANGUP: u8 = 0x00;
 const ID: u8 = 0x01;
 const SLIN16: u8 = 0x12;
 
-pub(crate) struct Caller {
+/// A call that Asterisk made to us.
+#[derive(Debug)]
+pub struct Caller {
     stream: TcpStream,
 }
 
 impl Caller {
     /// Has Asterisk call us, and connect us to an extension that phones may dial.
-    pub(crate) fn dial(rig: &Rig, extension: &str) -> Self {
+    ///
+    /// # Panics
+    /// Where Asterisk does not call.
+    pub fn dial(asterisk: &Asterisk, extension: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        rig.cli(&format!(
+        let command = format!(
             "channel originate AudioSocket/127.0.0.1:{port}/40325ec2-5efd-4bd3-805f-53576e581d13/c(slin16) \
              extension {extension}@phones"
-        ));
+        );
+        asterisk.cli(&command).expect("Asterisk answers");
         let (stream, _) = listener.accept().expect("Asterisk connects");
         stream.set_nodelay(true).expect("no delay");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -32,16 +41,18 @@ impl Caller {
         caller
     }
 
-    pub(crate) fn send(&mut self, audio: &[u8]) {
+    /// Speaks.
+    pub fn send(&mut self, audio: &[u8]) {
         self.send_message(SLIN16, audio);
     }
 
-    pub(crate) fn hang_up(mut self) {
+    /// Ends the call.
+    pub fn hang_up(mut self) {
         self.send_message(HANGUP, &[]);
     }
 
     /// The next piece of audio, of whatever length; `None` once the call has ended.
-    pub(crate) fn hear(&mut self) -> Option<Vec<u8>> {
+    pub fn hear(&mut self) -> Option<Vec<u8>> {
         loop {
             match self.message()? {
                 (SLIN16, audio) => return Some(audio),
@@ -51,8 +62,22 @@ impl Caller {
         }
     }
 
+    /// The next piece of audio, where it is here already.
+    ///
+    /// # Panics
+    /// Where the call has ended.
+    pub fn hear_now(&mut self) -> Option<Vec<u8>> {
+        self.stream.set_nonblocking(true).expect("a socket");
+        let here = self.stream.peek(&mut [0; 3]).is_ok_and(|bytes| bytes == 3);
+        self.stream.set_nonblocking(false).expect("a socket");
+        here.then(|| self.hear().expect("the call goes on"))
+    }
+
     /// Exactly `count` bytes of audio.
-    pub(crate) fn hear_bytes(&mut self, count: usize) -> Vec<u8> {
+    ///
+    /// # Panics
+    /// Where the call ends before.
+    pub fn hear_bytes(&mut self, count: usize) -> Vec<u8> {
         let mut heard = Vec::new();
         while heard.len() < count {
             heard.extend(self.hear().expect("the call goes on"));
@@ -62,7 +87,10 @@ impl Caller {
     }
 
     /// Whether exactly `audio` is heard within `time`, whatever comes before it.
-    pub(crate) fn hears_within(&mut self, audio: &[u8], time: Duration) -> bool {
+    ///
+    /// # Panics
+    /// Where the call ends before.
+    pub fn hears_within(&mut self, audio: &[u8], time: Duration) -> bool {
         let deadline = Instant::now() + time;
         let mut heard = false;
         while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())

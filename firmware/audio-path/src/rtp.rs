@@ -5,7 +5,7 @@ use rtp_rs::{RtpPacketBuilder, RtpReader, Seq};
 /// The longest packet looked at, in bytes: L16 at 16 kHz with 60 ms is 1,932.
 pub const MAX_PACKET: usize = 4096;
 
-/// The fields of a received packet that this phone uses.
+/// The fields of a packet that are used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// Payload type.

@@ -251,7 +251,9 @@ mod tests {
     }
 
     fn sha256(bytes: &[u8]) -> String {
-        crate::sip::ids::hex(&Sha256::digest(bytes))
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        let (high, low) = digest.split_at(16);
+        [high, low].map(|half| format!("{:032x}", u128::from_be_bytes(half.try_into().unwrap()))).concat()
     }
 
     /// The sums are those of two other implementations of the Recommendation, `FFmpeg`'s and `SpanDSP`'s, for this signal;

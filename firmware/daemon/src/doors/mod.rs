@@ -1,0 +1,41 @@
+//! Where calls come in that do not come through the channel driver's pipes.
+//!
+//! A door waits for one off the media thread, opens the [`crate::ports::Port`] and hands it over as a [`Line`].
+
+mod audiosocket;
+mod rtp;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+
+use crate::config::Ports;
+use crate::leg::Line;
+
+/// Lines that may wait for the switchboard.
+const MOST_LINES: usize = 64;
+
+/// Opens all doors that are configured. Must be called within a tokio runtime.
+///
+/// # Errors
+/// One line that names the key of the configuration and what is wrong with its address.
+pub(crate) fn open(ports: &Ports) -> Result<mpsc::Receiver<Line>, String> {
+    let (lines, receiver) = mpsc::channel(MOST_LINES);
+    if let Some(config) = &ports.audiosocket {
+        let door = audiosocket::Door::bind(config, &lines)
+            .map_err(|error| format!("audiosocket.listen {}: {error}", config.listen))?;
+        tokio::spawn(door.serve());
+    }
+    for config in &ports.rtp {
+        let door = rtp::Door::bind(config, &lines)
+            .map_err(|error| format!("rtp.listen {}: {error}", config.listen))?;
+        tokio::spawn(door.serve());
+    }
+    Ok(receiver)
+}
+
+/// A leg's id, which no other leg of this run has.
+fn leg_id(extension: &str, door: &str) -> String {
+    static CALLS: AtomicU64 = AtomicU64::new(1);
+    format!("{extension}-{door}.{}", CALLS.fetch_add(1, Ordering::Relaxed))
+}

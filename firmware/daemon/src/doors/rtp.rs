@@ -1,0 +1,72 @@
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::leg_id;
+use crate::config::Rtp;
+use crate::leg::Line;
+use crate::ports::rtp::is_ours;
+use crate::ports::{Port, RtpPort};
+
+/// After a failure of the socket.
+const LISTEN_ANEW_AFTER: Duration = Duration::from_millis(200);
+/// Longer datagrams are none of ours.
+const DATAGRAM_BYTES: usize = 2_048;
+
+/// Waits for the first packet of each call at one address.
+pub(super) struct Door {
+    socket: UdpSocket,
+    config: Rtp,
+    lines: mpsc::Sender<Line>,
+}
+
+impl Door {
+    pub(super) fn bind(config: &Rtp, lines: &mpsc::Sender<Line>) -> io::Result<Self> {
+        let socket = std::net::UdpSocket::bind(config.listen)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: UdpSocket::from_std(socket)?, config: config.clone(), lines: lines.clone() })
+    }
+
+    pub(super) async fn serve(self) {
+        loop {
+            let call = match self.first_packet().await {
+                Ok(source) => self.answer(source).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = call {
+                log::warn!("rtp at {}: {error}", self.config.listen);
+                sleep(LISTEN_ANEW_AFTER).await;
+            }
+        }
+    }
+
+    /// Leaves the first packet that is ours for the media thread, and discards what comes before it.
+    async fn first_packet(&self) -> io::Result<SocketAddr> {
+        let mut datagram = [0; DATAGRAM_BYTES];
+        loop {
+            let (length, from) = self.socket.peek_from(&mut datagram).await?;
+            if is_ours(&datagram[..length], from, self.config.peer, self.config.codec) {
+                return Ok(from);
+            }
+            self.socket.recv_from(&mut datagram).await?;
+        }
+    }
+
+    /// The call is over when its line is dropped.
+    async fn answer(&self, source: SocketAddr) -> io::Result<()> {
+        let socket = self.socket.as_fd().try_clone_to_owned()?;
+        let port = Port::Rtp(Box::new(RtpPort::new(socket, self.config.codec, source, fastrand::u32(..))));
+        let door = format!("rtp.{}", self.config.listen.port());
+        let (line, over) = Line::given(leg_id(&self.config.extension, &door), port);
+        if self.lines.send(line).await.is_ok() {
+            // Only ever closed.
+            let _over = over.await;
+        }
+        Ok(())
+    }
+}

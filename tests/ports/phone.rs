@@ -1,0 +1,141 @@
+//! What the scenarios want of a phone, and the phone at the pipes.
+
+use std::net::{TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+use audio_path::Frame;
+use dragoman_tests::daemon::Daemon;
+use dragoman_tests::fake_phone::FakePhone;
+
+/// Longer than anything takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const FRAME: Duration = Duration::from_millis(20);
+/// The echo room that gives back each frame as it comes.
+pub(crate) const ROOM: &str = "791";
+/// Who may call room 791.
+pub(crate) const UUID: &str = "40325ec2-5efd-4bd3-805f-53576e581d13";
+
+/// A phone at one port of a daemon.
+pub(crate) trait Phone: Sized {
+    /// How long the daemon may take to notice that the phone has gone.
+    const MISSED_WITHIN: Duration = Duration::from_secs(2);
+
+    /// Calls the echo room.
+    fn call(place: &Place) -> Self;
+    /// Sends 20 ms; `false` where there was no room for them.
+    fn send(&mut self, frame: &Frame) -> bool;
+    /// 20 ms from the daemon as they are on the wire, where they are there.
+    fn hear(&mut self) -> Option<Vec<u8>>;
+    /// All that it should have heard by now: what it sent, on its way there and back.
+    fn echo(&self) -> Vec<Vec<u8>>;
+    /// Ends the call as phones do.
+    fn hang_up(self);
+    /// Ends without a word.
+    fn vanish(self);
+    /// Whether it was told that the call is over, or has noticed.
+    fn is_over(&mut self) -> bool;
+}
+
+/// A daemon with all ports open.
+pub(crate) struct Place {
+    pub(crate) daemon: Daemon,
+    pub(crate) audiosocket: u16,
+    /// The ports that wait for μ-law, A-law and G.722.
+    pub(crate) rtp: [u16; 3],
+}
+
+impl Place {
+    pub(crate) fn open() -> Self {
+        let audiosocket =
+            TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+        let free = || UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let rtp = [free(), free(), free()].map(|socket| socket.local_addr().expect("bound").port());
+        let tables = format!(
+            "[[room]]\nextension = \"790\"\nkind = \"echo\"\n[[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n\
+             [audiosocket]\nlisten = \"127.0.0.1:{audiosocket}\"\n\
+             [[audiosocket.call]]\nuuid = \"{UUID}\"\nextension = \"791\"\n"
+        );
+        let legs = ["ulaw", "alaw", "g722"].into_iter().zip(rtp).map(|(codec, port)| {
+            format!("[[rtp]]\nextension = \"791\"\nlisten = \"127.0.0.1:{port}\"\ncodec = \"{codec}\"\n")
+        });
+        let tables = legs.fold(tables, |tables, leg| tables + &leg);
+        Self { daemon: Daemon::start_with(&tables), audiosocket, rtp }
+    }
+
+    /// How many legs there are.
+    pub(crate) fn legs(&self) -> usize {
+        self.daemon.status().expect("the daemon answers")["legs"].as_array().expect("a list").len()
+    }
+
+    /// What the only leg counted.
+    pub(crate) fn frames(&self) -> serde_json::Value {
+        self.daemon.status().expect("the daemon answers")["legs"][0]["frames"].clone()
+    }
+
+    /// Waits for so many legs.
+    pub(crate) fn wait_for_legs(&self, legs: usize, limit: Duration) {
+        let until = Instant::now() + limit;
+        while self.legs() != legs {
+            assert!(Instant::now() < until, "{} legs instead of {legs} after {limit:?}", self.legs());
+            std::thread::sleep(FRAME);
+        }
+    }
+}
+
+/// 20 ms that can be told from all others.
+pub(crate) fn frame(number: u32) -> Frame {
+    let mut state = number.wrapping_mul(2_654_435_761) | 1;
+    let mut frame = Frame::SILENCE;
+    for sample in &mut frame.0 {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        *sample = (state as i16) / 4;
+    }
+    frame
+}
+
+/// The pipes of the channel driver.
+pub(crate) struct PipePhone {
+    phone: FakePhone,
+    sent: Vec<Frame>,
+}
+
+impl Phone for PipePhone {
+    fn call(place: &Place) -> Self {
+        static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let phone = FakePhone::connect(&place.daemon.pipes(), &format!("{ROOM}-{call}"));
+        Self { phone, sent: Vec::new() }
+    }
+
+    fn send(&mut self, frame: &Frame) -> bool {
+        let room = self.phone.send(&frame.to_wire());
+        if room {
+            self.sent.push(*frame);
+        }
+        room
+    }
+
+    fn hear(&mut self) -> Option<Vec<u8>> {
+        self.phone.receive().map(Vec::from)
+    }
+
+    fn echo(&self) -> Vec<Vec<u8>> {
+        self.sent.iter().map(|frame| frame.to_wire().to_vec()).collect()
+    }
+
+    fn hang_up(self) {}
+
+    fn vanish(mut self) {
+        self.phone.to_daemon = None;
+        self.phone.from_daemon = None;
+    }
+
+    /// The driver holds both ends of the pipes: it notices that nobody reads.
+    fn is_over(&mut self) -> bool {
+        while self.phone.send(&frame(0).to_wire()) {}
+        std::thread::sleep(Duration::from_millis(200));
+        !self.phone.send(&frame(0).to_wire())
+    }
+}

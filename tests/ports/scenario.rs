@@ -1,0 +1,127 @@
+//! What holds at every port.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use dragoman_tests::daemon::Daemon;
+use serde_json::Value;
+
+use crate::phone::{FRAME, PATIENCE, Phone, Place, frame};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A phone whose leg is up.
+pub(crate) fn connected<P: Phone>(place: &Place) -> P {
+    let phone = P::call(place);
+    place.wait_for_legs(1, PATIENCE);
+    phone
+}
+
+/// Sends `frames` in real time and takes what is heard meanwhile.
+pub(crate) fn talk<P: Phone>(phone: &mut P, frames: std::ops::Range<u32>, heard: &mut Vec<Vec<u8>>) {
+    let start = Instant::now();
+    for (turn, number) in frames.enumerate() {
+        sleep((start + FRAME * turn as u32).saturating_duration_since(Instant::now()));
+        assert!(phone.send(&frame(number)), "frame {number} finds no room");
+        heard.extend(std::iter::from_fn(|| phone.hear()));
+    }
+}
+
+/// Takes what is still under way.
+pub(crate) fn listen<P: Phone>(phone: &mut P, time: Duration, heard: &mut Vec<Vec<u8>>) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        heard.extend(std::iter::from_fn(|| phone.hear()));
+        sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn exact<P: Phone>() {
+    let place = Place::open();
+    let mut phone: P = connected(&place);
+    let mut heard = Vec::new();
+    talk(&mut phone, 0..200, &mut heard);
+    listen(&mut phone, SECOND / 2, &mut heard);
+    let echo = phone.echo();
+    let first_wrong = heard.iter().zip(&echo).position(|(heard, sent)| heard != sent);
+    assert_eq!((heard.len(), first_wrong), (echo.len(), None), "{}", place.frames());
+    assert_eq!(place.frames()["dropped"], serde_json::json!({}));
+}
+
+fn sum(counts: &Value, reasons: &[&str]) -> u64 {
+    reasons.iter().filter_map(|reason| counts["dropped"][reason].as_u64()).sum()
+}
+
+/// On the way in: for these reasons a frame that was sent is not passed on.
+const NOT_PASSED_ON: [&str; 7] = ["uplink_full", "flood", "stale", "late", "duplicate", "skipped", "unfit"];
+
+pub(crate) fn accounted<P: Phone>() {
+    let place = Place::open();
+    let mut phone: P = connected(&place);
+    let mut heard = Vec::new();
+    talk(&mut phone, 0..20, &mut heard);
+    for number in 20..120 {
+        // Where there is no room, the phone knows, and does not count it as sent.
+        let _room = phone.send(&frame(number));
+    }
+    listen(&mut phone, 2 * SECOND, &mut heard);
+    talk(&mut phone, 120..140, &mut heard);
+    listen(&mut phone, SECOND, &mut heard);
+
+    let counts = place.frames();
+    let count = |name: &str| counts[name].as_u64().expect("a count");
+    let sent = phone.echo().len() as u64;
+    assert!(sum(&counts, &NOT_PASSED_ON) + sum(&counts, &["pipe_full"]) > 0, "nothing was dropped: {counts}");
+    assert_eq!(sent, count("in") + sum(&counts, &NOT_PASSED_ON) - sum(&counts, &["lost"]), "{counts}");
+    assert_eq!(count("in"), count("out") + sum(&counts, &["pipe_full", "port_down"]), "{counts}");
+    assert_eq!(count("out"), heard.len() as u64, "{counts}");
+}
+
+pub(crate) fn phone_hangs_up<P: Phone>() {
+    let place = Place::open();
+    let holding = place.daemon.holding();
+    for call in 0..3 {
+        let mut phone: P = connected(&place);
+        let mut heard = Vec::new();
+        talk(&mut phone, 0..20, &mut heard);
+        assert!(!heard.is_empty(), "call {call}");
+        phone.hang_up();
+        place.wait_for_legs(0, P::MISSED_WITHIN);
+        if P::MISSED_WITHIN > PATIENCE {
+            break;
+        }
+    }
+    place.daemon.assert_nothing_left(&holding);
+}
+
+pub(crate) fn daemon_hangs_up<P: Phone>() {
+    let mut place = Place::open();
+    let mut phone: P = connected(&place);
+    talk(&mut phone, 0..20, &mut Vec::new());
+    terminate(&mut place.daemon);
+    assert!(phone.is_over());
+}
+
+fn terminate(daemon: &mut Daemon) {
+    daemon.terminate();
+    assert!(daemon.ended_well(PATIENCE), "the daemon ends in order");
+}
+
+pub(crate) fn phone_comes_back<P: Phone>() {
+    let place = Place::open();
+    let holding = place.daemon.holding();
+    for call in 0..3 {
+        let mut phone: P = P::call(&place);
+        let began = Instant::now();
+        while phone.hear().is_none() {
+            assert!(began.elapsed() < 3 * SECOND, "call {call} hears nothing for 3 s");
+            phone.send(&frame(1));
+            sleep(FRAME);
+        }
+        phone.vanish();
+        // A phone takes its time to start again.
+        sleep(2 * SECOND + SECOND / 2);
+    }
+    place.wait_for_legs(0, P::MISSED_WITHIN);
+    place.daemon.assert_nothing_left(&holding);
+}
