@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use dragoman_tests::callers::{Baresip, Plan};
+use dragoman_tests::daemon::Daemon;
 use dragoman_tests::wav::Wav;
 use lab::cache::Cache;
 use lab::programs::program;
@@ -132,4 +133,44 @@ fn a_phone_calls_by_tls_and_srtp() {
     assert!(channels.contains("!799!"), "no call: {channels}\n{log}");
     let heard = caller.hang_up();
     assert!(heard.samples.iter().any(|sample| sample.unsigned_abs() > 1_000), "nothing came back");
+}
+
+/// What a new phone does: reads its account once, from where the QR code says, and registers with it.
+#[test]
+fn an_account_is_fetched_once_and_registers() {
+    let rig = Rig::start(|options| options.phones.clear());
+    must(&dragoman(&rig, &["apply"]));
+    let daemon = Daemon::start();
+    let own = fs::read_dir(daemon.directory()).expect("its directory").flatten().map(|entry| entry.path());
+    let config =
+        own.into_iter().find(|path| path.extension().is_some_and(|end| end == "toml")).expect("a config");
+    fs::copy(config, rig.path("dragomand.toml")).expect("a copy");
+    must(&dragoman(&rig, &["add", "101", "--name", "Door & hall", "--language", "es"]));
+    let svg = rig.path("code.svg");
+    let words = ["show", "101", "--server", "127.0.0.1", "--svg", svg.to_str().expect("a path")];
+    let shown = must(&dragoman(&rig, &words));
+    assert!(fs::read_to_string(&svg).expect("an image").contains("<svg"));
+    let url = shown.lines().find_map(|line| line.strip_prefix("account   ")).expect("an address");
+    let path =
+        url.split_once("/provision/").map(|(_, token)| format!("/provision/{token}")).expect("a token");
+
+    let head = format!("HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    assert_eq!(daemon.ask(&head).0, 405, "a preview takes nothing away");
+    let (status, xml) = daemon.get(&path, "127.0.0.1");
+    assert_eq!(status, 200);
+    assert_eq!(daemon.get(&path, "127.0.0.1").0, 404, "only once");
+    let entry = |name: &str| {
+        let (_, rest) =
+            xml.split_once(&format!("<entry name=\"{name}\" overwrite=\"true\">")).expect("an entry");
+        rest.split_once("</entry>")
+            .expect("its end")
+            .0
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
+    };
+    assert_eq!(entry("reg_identity"), "\"Door & hall\" <sip:101@127.0.0.1>");
+    phone(&rig, &entry("username"), entry("passwd")).register().expect("the account is good");
+    let token = path.trim_start_matches("/provision/");
+    assert!(!daemon.logged().contains(token) && !daemon.logged().contains(&entry("passwd")));
 }

@@ -19,6 +19,7 @@ use crate::media::{LegShared, Media};
 use crate::report::{self, Report};
 use crate::rooms::Rooms;
 use crate::tally::{FrameTotals, Tally};
+use crate::web::offers::Offers;
 
 /// Lines that a reader of the control socket may be behind before it is cut off.
 const MOST_LINES_BEHIND: usize = 1_024;
@@ -46,6 +47,8 @@ pub struct Hub {
     pub tally: Tally,
     /// The rooms that several legs are in.
     pub(crate) rooms: Rooms,
+    /// New phones' accounts.
+    pub(crate) offers: Offers,
     started: Timestamp,
     health_at: OnceLock<SocketAddr>,
     legs: Mutex<Legs>,
@@ -116,6 +119,7 @@ impl Hub {
             outside,
             tally: Tally::default(),
             rooms: Rooms::default(),
+            offers: Offers::default(),
             started: now(),
             health_at: OnceLock::new(),
             legs: Mutex::default(),

@@ -1,14 +1,17 @@
 //! What readers of the control socket may ask: one JSON object a line.
 
 use audio_path::LegId;
+use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::json;
 use session::Language;
 
-use crate::hub::{Hub, VoiceWish};
+use crate::hub::{Hub, VoiceWish, now};
 use crate::report::Report;
+use crate::web::offers::LIFETIME;
 
 /// Longest line, bytes.
-const LONGEST: usize = 1 << 10;
+const LONGEST: usize = 8 << 10;
 
 /// Bytes that were read and are no whole line yet.
 #[derive(Default)]
@@ -21,6 +24,17 @@ enum Command {
     Consent { leg: u32, language: String, answer: Consent },
     /// A key of the phone, as if it had been pressed.
     Key { leg: u32, key: char },
+    /// What a new phone is to read, once.
+    Offer { document: String },
+}
+
+/// What a line asks.
+#[derive(Debug)]
+pub enum Asked {
+    /// Something of a leg.
+    Wish(LegId, VoiceWish),
+    /// To hand a document out, once.
+    Offer(SecretString),
 }
 
 #[derive(Deserialize)]
@@ -46,26 +60,34 @@ impl Lines {
 }
 
 fn obey(line: &[u8], hub: &Hub) -> Report {
-    match parse(line).and_then(|(leg, wish)| hub.wish(leg, wish)) {
-        Ok(()) => Report::new("obeyed", serde_json::json!({})),
-        Err(reason) => Report::error("control", &reason),
-    }
+    let answer = parse(line).and_then(|asked| match asked {
+        Asked::Wish(leg, wish) => hub.wish(leg, wish).map(|()| Report::new("obeyed", json!({}))),
+        Asked::Offer(document) => hub.offers.offer(document, now()).map(|token| {
+            Report::new(
+                "offered",
+                json!({ "path": format!("/provision/{token}"), "seconds": LIFETIME.as_secs() }),
+            )
+        }),
+    });
+    answer.unwrap_or_else(|reason| Report::error("control", &reason))
 }
 
-/// What a line wishes of which leg, or why it is no command.
+/// What a line asks, or why it is no command.
 ///
 /// # Errors
 /// Where it is none.
-pub fn parse(line: &[u8]) -> Result<(LegId, VoiceWish), String> {
+pub fn parse(line: &[u8]) -> Result<Asked, String> {
     if line.len() > LONGEST {
         return Err(format!("a command has at most {LONGEST} bytes"));
     }
     match serde_json::from_slice(line).map_err(|error| format!("this is no command: {error}"))? {
         Command::Consent { leg, language, answer } => {
             let language: Language = language.parse().map_err(|error| format!("language: {error}"))?;
-            Ok((LegId(leg), VoiceWish::Consent { language, yes: matches!(answer, Consent::Yes) }))
+            let yes = matches!(answer, Consent::Yes);
+            Ok(Asked::Wish(LegId(leg), VoiceWish::Consent { language, yes }))
         }
-        Command::Key { leg, key } => Ok((LegId(leg), VoiceWish::Key(key))),
+        Command::Key { leg, key } => Ok(Asked::Wish(LegId(leg), VoiceWish::Key(key))),
+        Command::Offer { document } => Ok(Asked::Offer(document.into())),
     }
 }
 
@@ -77,8 +99,14 @@ mod tests {
     fn commands_are_read_or_told_why_not() {
         let consent = br#"{"command":"consent","leg":3,"language":"en-US","answer":"yes"}"#;
         let wish = VoiceWish::Consent { language: "en".parse().unwrap(), yes: true };
-        assert_eq!(parse(consent), Ok((LegId(3), wish)));
-        assert_eq!(parse(br#"{"command":"key","leg":3,"key":"1"}"#), Ok((LegId(3), VoiceWish::Key('1'))));
+        let wished = |line: &[u8]| match parse(line) {
+            Ok(Asked::Wish(leg, wish)) => (leg, wish),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(wished(consent), (LegId(3), wish));
+        assert_eq!(wished(br#"{"command":"key","leg":3,"key":"1"}"#), (LegId(3), VoiceWish::Key('1')));
+        let offer = parse(br#"{"command":"offer","document":"<secret/>"}"#);
+        assert!(matches!(offer, Ok(Asked::Offer(_))) && !format!("{offer:?}").contains("secret/"));
         let long = [b'x'; LONGEST + 1];
         let refused: [&[u8]; 6] = [
             b"",

@@ -1,9 +1,10 @@
-//! What the daemon tells over HTTP: `/healthz` for people and supervisors, `/metrics` for Prometheus. Nothing can be
-//! changed here.
+//! What the daemon tells over HTTP: `/healthz` for people and supervisors, `/metrics` for Prometheus, and a new phone's
+//! account, once. Nothing can be changed here.
 
 mod healthz;
 pub(crate) mod host;
 mod metrics;
+pub(crate) mod offers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,6 +88,7 @@ fn router(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/healthz", get(healthz::answer))
         .route("/metrics", get(tell_metrics))
+        .route("/provision/{token}", get(offers::fetch))
         .layer(from_fn_with_state(Arc::clone(&hub), host::admit))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
         .with_state(hub)

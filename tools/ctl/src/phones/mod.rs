@@ -4,14 +4,18 @@ mod certificate;
 mod edit;
 mod file;
 mod generate;
+mod linphone;
 mod secrets;
+mod show;
 
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Subcommand;
 use dragomand::config::{self, Config};
+use secrecy::ExposeSecret as _;
 
 use certificate::Certificate;
 use edit::Entry;
@@ -32,6 +36,21 @@ pub(crate) enum Phones {
     },
     /// Print the phones of the configuration
     List(Places),
+    /// Print a phone's account, and a QR code that gives it to Linphone
+    ///
+    /// The code holds an address in the box from which the account can be fetched once, within a quarter of an hour.
+    Show {
+        /// Its number
+        extension: String,
+        /// The address that phones reach this box at; its own one where nothing is said
+        #[arg(long, value_name = "ADDRESS")]
+        server: Option<IpAddr>,
+        /// Write the QR code as an SVG image instead
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        #[command(flatten)]
+        places: Places,
+    },
     /// Remove a phone from the configuration, and apply it
     Remove {
         /// Its number
@@ -63,6 +82,7 @@ impl Phones {
         match self {
             Self::Apply(places) => places.apply(&places.load()?),
             Self::List(places) => places.load().map(|config| print!("{}", list(&config))),
+            Self::Show { extension, server, svg, places } => places.show(extension, *server, svg.as_deref()),
             Self::Add { entry, places } => {
                 places.change(|text| edit::add(text, entry))?;
                 println!("{} may register.", entry.extension);
@@ -80,6 +100,23 @@ impl Phones {
 impl Places {
     fn load(&self) -> Result<Config, String> {
         config::load(&self.config).map_err(|error| error.to_string())
+    }
+
+    fn show(&self, extension: &str, server: Option<IpAddr>, svg: Option<&Path>) -> Result<(), String> {
+        let config = self.load()?;
+        let phone = config.phone(extension).ok_or_else(|| format!("there is no phone {extension}"))?;
+        let secrets = Secrets::load(&self.secrets)?;
+        let advice = || format!("{extension} has no password yet: `dragoman phones apply` makes one");
+        let secret = secrets.of(extension).ok_or_else(advice)?.expose_secret();
+        let server = server.map_or_else(show::own_address, Ok)?;
+        println!("number    {extension}\nname      {}\nserver    {server}\npassword  {secret}", phone.name);
+        let document = linphone::provisioning(phone, secret, server);
+        let (url, seconds) = show::offer(&config.control, &document, server)?;
+        println!("account   {url}\n          for Linphone, once, within {} minutes", seconds / 60);
+        match svg {
+            Some(path) => file::replace(path, &show::as_svg(&url)?, 0o600),
+            None => show::in_terminal(&url).map(|code| println!("{code}")),
+        }
     }
 
     /// Writes the changed configuration where it is a good one, and applies it.
