@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) pace: Duration,
     /// Who speaks before the others: a name of the configuration's, and a comma.
     pub(crate) speaker: String,
+    /// How many languages the callers may speak.
+    pub(crate) languages: u64,
     /// What the configuration has besides.
     pub(crate) tables: String,
     /// By what the first cloud speaks.
@@ -65,6 +67,7 @@ impl Default for Plan {
             delays: Delays::NONE,
             pace: Duration::from_millis(12),
             speaker: String::new(),
+            languages: 2,
             tables: String::new(),
             speaks: AURA,
             name_server: None,
@@ -196,8 +199,8 @@ impl Clouds {
         );
         let daemon = Daemon::start_in(&configuration, plan.trusted.as_deref(), plan.name_server);
         let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
-        // Hers and his language, for the beginning and the end of an outage.
-        clouds.wait_until("the notices are spoken", |status| status["notices"] == 4);
+        // One in each language for the beginning and one for the end of an outage.
+        clouds.wait_until("the notices are spoken", |status| status["notices"] == 2 * plan.languages);
         wait_until_tried(&clouds.daemon);
         clouds
     }

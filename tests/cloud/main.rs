@@ -2,6 +2,7 @@
 
 mod checking;
 mod clouds;
+mod conference;
 mod credentials;
 mod disconnects;
 mod failing;

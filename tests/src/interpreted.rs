@@ -48,18 +48,7 @@ impl Call {
     /// # Panics
     /// Where the daemon does not answer.
     pub fn named(daemon: &Daemon, name: &str) -> Self {
-        let stream =
-            UnixStream::connect(daemon.directory().join("control.sock")).expect("the control socket");
-        let (sender, events) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stream).lines() {
-                let Ok(line) = line else { return };
-                let event = serde_json::from_str(&line).expect("a line is a JSON object");
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
+        let events = events(daemon);
         let phone = FakePhone::connect(&daemon.pipes(), name);
         let (voice, start) = (Voice::default(), Instant::now());
         Self { phone, events, seen: Vec::new(), voice, start, frames: 0, heard: 0, loud: None }
@@ -131,4 +120,23 @@ impl Call {
             self.pass(false);
         }
     }
+}
+
+/// What the daemon tells, as it comes.
+///
+/// # Panics
+/// Where the daemon does not answer.
+pub fn events(daemon: &Daemon) -> mpsc::Receiver<Value> {
+    let stream = UnixStream::connect(daemon.directory().join("control.sock")).expect("the control socket");
+    let (sender, events) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            let Ok(line) = line else { return };
+            let event = serde_json::from_str(&line).expect("a line is a JSON object");
+            if sender.send(event).is_err() {
+                return;
+            }
+        }
+    });
+    events
 }

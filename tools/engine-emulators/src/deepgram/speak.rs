@@ -122,6 +122,7 @@ impl Session {
                 self.refuse(1009, "BIG-0001: input text has too many characters");
             }
             (Some("Speak"), Some(text)) => {
+                self.world.tally.count(|counts| counts.texts += 1);
                 self.text.push_str(text);
                 self.sentences();
             }

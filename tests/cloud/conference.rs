@@ -1,0 +1,118 @@
+//! Four callers in one room, in three languages: what is asked of engines for what each of them says.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audio_path::Frame;
+use dragoman_tests::fake_phone::FakePhone;
+use dragoman_tests::interpreted::events;
+use dragoman_tests::voice::Voice;
+use serde_json::Value;
+
+use crate::clouds::{Clouds, Plan};
+
+const FRAME: Duration = Duration::from_millis(20);
+const TABLES: &str = "[[room]]\nextension = \"800\"\nkind = \"conference\"\n\
+    [[phone]]\nextension = \"101\"\nname = \"Ann\"\nlanguage = \"en\"\n\
+    [[phone]]\nextension = \"102\"\nname = \"Bob\"\nlanguage = \"en\"\n\
+    [[phone]]\nextension = \"103\"\nname = \"Eva\"\nlanguage = \"es\"\n\
+    [[phone]]\nextension = \"104\"\nname = \"Luc\"\nlanguage = \"fr\"\n";
+
+struct Conference {
+    phones: [FakePhone; 4],
+    /// The loudest frame that each heard since it was reset, dBFS.
+    loudest: [f32; 4],
+    events: mpsc::Receiver<Value>,
+    seen: Vec<Value>,
+    voice: Voice,
+    start: Instant,
+    ticks: u32,
+}
+
+impl Conference {
+    /// All four, to whom it was said that a machine translates.
+    fn of(clouds: &Clouds) -> Self {
+        let events = events(&clouds.daemon);
+        let phone =
+            |number: u32| FakePhone::connect(&clouds.daemon.pipes(), &format!("800-{number}-{number}"));
+        let phones = [101, 102, 103, 104].map(phone);
+        let (voice, start) = (Voice::default(), Instant::now());
+        let mut all =
+            Self { phones, loudest: [f32::MIN; 4], events, seen: Vec::new(), voice, start, ticks: 0 };
+        all.pass_until(|seen| count(seen, "listening") == 4);
+        all.wait(Duration::from_secs(1));
+        all
+    }
+
+    /// 20 ms in which `speaker` speaks, if anybody does.
+    fn pass(&mut self, speaker: Option<usize>) {
+        self.ticks += 1;
+        thread::sleep((self.start + FRAME * self.ticks).saturating_duration_since(Instant::now()));
+        let voice = self.voice.frame(9_000.0);
+        for (place, phone) in self.phones.iter().enumerate() {
+            let frame = if speaker == Some(place) { voice } else { Frame::SILENCE };
+            assert!(phone.send(&frame.to_wire()), "the daemon reads");
+            while let Some(bytes) = phone.receive() {
+                self.loudest[place] = self.loudest[place].max(Frame::from_wire(&bytes).dbfs());
+            }
+        }
+        self.seen.extend(self.events.try_iter());
+    }
+
+    fn pass_until(&mut self, wanted: impl Fn(&[Value]) -> bool) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !wanted(&self.seen) {
+            assert!(Instant::now() < until, "not seen within 20 s: {:#?}", self.seen);
+            self.pass(None);
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            self.pass(None);
+        }
+    }
+
+    /// Somebody says something, which is heard by the others in `languages` languages.
+    fn say(&mut self, speaker: usize, languages: usize) {
+        self.seen.clear();
+        self.loudest = [f32::MIN; 4];
+        (0..125).for_each(|_| self.pass(Some(speaker)));
+        self.pass_until(|seen| count(seen, "playback_ended") == languages);
+        self.wait(Duration::from_secs(1));
+    }
+}
+
+fn count(seen: &[Value], kind: &str) -> usize {
+    seen.iter().filter(|event| event["type"] == kind).count()
+}
+
+/// Requests to translate, texts to speak, lines on which somebody is heard.
+fn asked(clouds: &Clouds) -> [u64; 3] {
+    let [spare, lines] = [clouds.spare.translated().requests, clouds.first.heard().open];
+    [clouds.first.translated().requests + spare, clouds.first.spoken().texts, lines]
+}
+
+#[test]
+fn what_is_said_is_heard_translated_and_spoken_once_for_all() {
+    let clouds = Clouds::planned(Plan { tables: TABLES.to_owned(), languages: 3, ..Plan::default() });
+    let mut conference = Conference::of(&clouds);
+    for (speaker, languages) in [(0, ["es", "fr"]), (2, ["en", "fr"])] {
+        let [translations, texts, lines] = asked(&clouds);
+        assert_eq!(lines, 4, "each speaker has one line");
+        conference.say(speaker, languages.len());
+        let seen = &conference.seen;
+        assert_eq!([count(seen, "final"), count(seen, "error")], [1, 0], "{seen:#?}");
+        assert_eq!(asked(&clouds), [translations + 2, texts + 2, 4], "{languages:?}: {seen:#?}");
+        let mut told: Vec<_> = seen.iter().filter_map(|event| event["target_lang"].as_str()).collect();
+        told.sort_unstable();
+        assert_eq!(told, languages);
+        for (place, loudest) in conference.loudest.iter().enumerate() {
+            assert_eq!(place == speaker, *loudest < -60.0, "{:?}", conference.loudest);
+        }
+    }
+    let violations = [clouds.first.heard(), clouds.first.translated(), clouds.first.spoken()];
+    assert!(violations.iter().all(|counts| counts.violations.is_empty()), "{violations:?}");
+}
