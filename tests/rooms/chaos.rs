@@ -1,5 +1,9 @@
 //! Anything at any time.
 
+use audio_path::SegmentId;
+use proptest::prelude::*;
+use session::{Component, Input, UtteranceId};
+
 use super::*;
 
 /// A conference of `legs` with a script, comings and goings by the seed.
@@ -78,4 +82,46 @@ fn a_thousand_conferences_in_chaos_keep_order_and_end_clean() {
         heard += simulation.phones.values().map(|phone| phone.heard.len()).sum::<usize>();
     }
     assert!(heard > 10_000, "{heard}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is answered, played or pressed, for whatever leg and number: no panic, nothing out of order or twice,
+    /// all frames counted, and in the end nobody is left.
+    #[test]
+    fn garbage_does_no_harm(
+        garbage in prop::collection::vec((0u8..13, 0u32..5, 0u32..16, "\\PC{0,40}|[\\x00-\\x20]{0,9}|(a, ){900}"), 1..50),
+        seed in any::<u64>(),
+    ) {
+        let callers = vec![caller(1, "en", &[5, 12]), caller(2, "es", &[9]), caller(3, "fr", &[14])];
+        let mut simulation = RoomSimulation::new(CONFERENCE, callers, Behaviour::GOOD, seed);
+        for (step, (kind, leg, number, text)) in garbage.iter().enumerate() {
+            simulation.run(Duration::from_millis(400) * (step as u32 + 1));
+            let (utterance, segment, language) = (UtteranceId(*number), SegmentId(*number), text.parse().ok());
+            let component = Component::ALL[*number as usize % 3];
+            simulation.tell(LegId(*leg), match kind {
+                0 => Input::Partial { utterance, delta: text, language },
+                1 => Input::Final { utterance, text, language },
+                2 => Input::RecognitionFailed { utterance, reason: text },
+                3 => Input::Translated { segment, text },
+                4 => Input::TranslationFailed { segment, reason: text },
+                5 => Input::SpeechFailed { segment, reason: text },
+                6 => Input::Connected,
+                7 => Input::PlaybackStarted { segment },
+                8 => Input::Interim { utterance, text, heard: secs(u64::from(*number)), language },
+                9 => Input::SpeechReady { segment },
+                10 => Input::Served { component, served: text.len() % 2 == 0 },
+                11 => Input::PlaybackEnded { segment },
+                _ => Input::Tick,
+            });
+            simulation.press(*leg, text.get(..1).unwrap_or("*"));
+        }
+        for leg in 1..=3 {
+            simulation.hang_up(LegId(leg));
+        }
+        let end = simulation.elapsed() + secs(80);
+        simulation.run(end);
+        prop_assert!(simulation.room.is_empty() && simulation.room.next_deadline().is_none());
+    }
 }
