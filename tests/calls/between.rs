@@ -49,7 +49,7 @@ fn follow(watch: &mut Watch, said: &Utterance) -> Interpreted {
 fn assert_heard(rig: &Rig, recording: &Wav, answered: Instant, said: &Utterance, told: &Interpreted) {
     let recording = recording.at(16_000);
     let [began, ended] = told.heard.map(|at| at.duration_since(answered));
-    let reply = recording.after(began.saturating_sub(SECOND / 5)).until(ended - began + SECOND);
+    let reply = recording.after(began.saturating_sub(SECOND / 5)).until(ended.saturating_sub(began) + SECOND);
     let server = rig.appliance.engines.options().wyoming;
     let heard = transcribe(server, &reply.samples).expect("the engines answer");
     let same = word_overlap(&told.translation, &heard.text);

@@ -76,7 +76,7 @@ async fn listen(mut news: MediaEvents) {
 
 fn attach(media: &Media, directory: &Path, leg: u16) -> Result<LegEnds> {
     let port = PipePort::open(directory, &format!("{EXTENSION}-{leg}"))?;
-    Ok(media.attach_room(Port::Pipe(port), 1)?)
+    Ok(media.attach_room(Port::Pipe(Box::new(port)), 1)?)
 }
 
 fn seat(media: &Media, ends: &[LegEnds]) -> Result<()> {
