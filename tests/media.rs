@@ -63,7 +63,7 @@ impl Room {
         let id = format!("800-{}", self.legs.len());
         let phone = FakePhone::connect(self.directory.path(), &id);
         let port = PipePort::open(self.directory.path(), &id).expect("the pipes open");
-        let ends = self.media.attach_room(Port::Pipe(port), lanes).expect("a place");
+        let ends = self.media.attach_room(Port::Pipe(Box::new(port)), lanes).expect("a place");
         self.legs.push(Leg { phone, ends });
         self.align();
     }

@@ -82,7 +82,7 @@ async fn serve(config: Config) -> Result<(), String> {
         tokio::spawn(asterisk::run(Arc::clone(&hub), ari));
     }
 
-    if hub.config.rooms.iter().any(|room| room.own_voices.is_some()) {
+    if hub.config.wants_keys() {
         match Keys::bind(&hub.config.pipes) {
             Ok(keys) => {
                 let hub = Arc::clone(&hub);

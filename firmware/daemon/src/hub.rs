@@ -263,7 +263,10 @@ impl Hub {
         let legs = self.legs();
         let entry = legs.live.get(&leg).ok_or_else(|| format!("there is no leg {}", leg.0))?;
         let none = |_| format!("the room {} offers no own voices; set own_voices", entry.room.extension);
-        entry.inbox.wishes.send(wish).map(|_| ()).map_err(none)
+        if entry.room.own_voices.is_none() {
+            return Err(none(wish));
+        }
+        entry.inbox.wishes.send(wish).map(|_| ()).map_err(|refused| none(refused.0))
     }
 
     /// Hangs a leg's phone up.

@@ -151,7 +151,8 @@ fn destination(config: &Config, room: Room, name: LegName<'_>) -> Result<Destina
     })?;
     let is_call = matches!(room.kind, RoomKind::Call(_));
     let key = name.call.filter(|_| is_call).unwrap_or(name.dialled).to_owned();
-    Ok(Destination { room, place: Some(Place { key, several, is_call, language }) })
+    let pin = room.pin.clone();
+    Ok(Destination { room, place: Some(Place { key, several, is_call, pin, language }) })
 }
 
 fn room(config: &Config, LegName { dialled, call, .. }: LegName<'_>) -> Result<Room, String> {
@@ -160,7 +161,7 @@ fn room(config: &Config, LegName { dialled, call, .. }: LegName<'_>) -> Result<R
     }
     if call.is_some() && config.phone(dialled).is_some() {
         let kind = RoomKind::Call(config.calls);
-        return Ok(Room { extension: dialled.to_owned(), kind, own_voices: None });
+        return Ok(Room { extension: dialled.to_owned(), kind, own_voices: None, pin: None });
     }
     Err(format!("no room is dialled as {dialled}; add a [[room]] or dial another"))
 }

@@ -154,6 +154,7 @@ pub(super) struct RoomTable {
     pub(super) own_voices: Option<Spanned<OwnVoices>>,
     pub(super) mode: Option<ModeName>,
     pub(super) original: Option<Spanned<OriginalName>>,
+    pub(super) pin: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -14,7 +14,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use session::{Cue, LanguagePair};
+use session::{Cue, Language, LanguagePair};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
@@ -68,6 +68,18 @@ impl Config {
             _ => None,
         });
         of_a_room.unwrap_or(LanguagePair::ENGLISH_AND_SPANISH)
+    }
+
+    /// The languages of its phones, in their order.
+    pub fn spoken(&self) -> Vec<Language> {
+        let mut seen = HashSet::new();
+        self.phones.iter().map(|phone| phone.language).filter(|language| seen.insert(*language)).collect()
+    }
+
+    /// Whether keys of phones do anything.
+    pub fn wants_keys(&self) -> bool {
+        let is_own = self.rooms.iter().any(|room| room.own_voices.is_some());
+        is_own || !self.phones.is_empty()
     }
 
     /// What the callers of its rooms may have to be told.
@@ -201,7 +213,7 @@ mod tests {
         assert_eq!(config.rooms.len(), 2);
         assert_eq!(
             config.rooms[1],
-            Room { extension: "791".into(), kind: RoomKind::EchoDirect, own_voices: None }
+            Room { extension: "791".into(), kind: RoomKind::EchoDirect, own_voices: None, pin: None }
         );
         assert_eq!((config.media.priority, config.media.cpu), (70, Some(3)));
     }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use serde::Deserialize;
-use session::room::Mode;
+use session::room::{Mode, Pin};
 use session::{Language, LanguagePair, Manner};
 use toml::Spanned;
 
@@ -21,6 +21,8 @@ pub struct Room {
     pub kind: RoomKind,
     /// Whether speakers may be heard in their own voices, and how long these are kept.
     pub own_voices: Option<OwnVoices>,
+    /// What a caller enters before a conference lets him in.
+    pub pin: Option<Pin>,
 }
 
 /// How long speakers' own voices are kept.
@@ -135,9 +137,17 @@ pub(super) fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Roo
             KindName::EchoDirect => RoomKind::EchoDirect,
         };
         let own_voices = own_voices(table.own_voices, kind, engines)?;
-        rooms.push(Room { extension, kind, own_voices });
+        let pin = pin(table.pin.as_ref(), kind)?;
+        rooms.push(Room { extension, kind, own_voices, pin });
     }
     Ok(rooms)
+}
+
+fn pin(value: Option<&Spanned<String>>, kind: RoomKind) -> Result<Option<Pin>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    let pin = Pin::new(value.get_ref()).filter(|_| matches!(kind, RoomKind::Conference(_)));
+    let advice = "room.pin: a conference has one, of 1 to 16 digits in quotes";
+    pin.map(Some).ok_or_else(|| (Some(value.span()), advice.into()))
 }
 
 /// How calls between two phones are.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::{MediaEvent, MediaEventKind, Playable, SegmentId, Timestamp};
+use session::room::Pace;
 use session::{Action, Component, Event, Input, Interpreter, Language, UtteranceId, Voices};
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::sleep;
@@ -248,13 +249,15 @@ impl<'a> InterpreterLeg<'a> {
                 self.translator.translate(segment, TranslateJob { text, context, source, target });
             }
             Action::Speak { segment, text, language } => self.speak(segment, text, language),
-            Action::Play { segment, hurried } => self.playback.play(segment, hurried),
+            Action::Play { segment, hurried } => {
+                self.playback.play(segment, if hurried { Pace::Hurried } else { Pace::Usual });
+            }
             Action::PlayCue { segment, cue } => {
                 self.playback.expect(segment);
                 let notice = self.hub.outside.notices.get(cue);
                 self.playback.add(segment, notice.as_deref().unwrap_or_else(|| sounds::samples(cue)));
                 self.playback.complete(segment);
-                self.playback.play(segment, false);
+                self.playback.play(segment, Pace::Usual);
             }
             Action::Discard { segment } => {
                 self.speaker.cancel(segment);

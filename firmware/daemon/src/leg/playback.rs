@@ -2,13 +2,15 @@ use std::collections::{HashMap, VecDeque};
 
 use audio_path::{Frame, SAMPLES_PER_FRAME, SegmentId};
 
+use session::room::Pace;
+
 use super::tempo::Tempo;
 
 /// Speech of one segment: what came from the engine and was not played yet.
 #[derive(Debug, Default)]
 struct Speech {
     samples: VecDeque<i16>,
-    /// Where it is played in less time.
+    /// Where it is played in less time, or more.
     tempo: Option<Tempo>,
     heard_of: bool,
     complete: bool,
@@ -30,8 +32,7 @@ pub(crate) struct Next {
 }
 
 impl Speech {
-    fn hurry(&mut self) {
-        let mut tempo = Tempo::default();
+    fn change_to(&mut self, mut tempo: Tempo) {
         self.samples = tempo.push(self.samples.make_contiguous()).into();
         if self.complete {
             self.samples.extend(tempo.finish());
@@ -65,11 +66,16 @@ impl Playback {
         }
     }
 
-    /// From now on the segment's audio is what the phone gets; `hurried`: in less time.
-    pub(crate) fn play(&mut self, segment: SegmentId, hurried: bool) {
+    /// From now on the segment's audio is what the phone gets.
+    pub(crate) fn play(&mut self, segment: SegmentId, pace: Pace) {
         self.playing = Some(segment);
-        if let Some(speech) = self.speeches.get_mut(&segment).filter(|_| hurried) {
-            speech.hurry();
+        let tempo = match pace {
+            Pace::Usual => return,
+            Pace::Slow => Tempo::slow(),
+            Pace::Hurried => Tempo::hurried(),
+        };
+        if let Some(speech) = self.speeches.get_mut(&segment) {
+            speech.change_to(tempo);
         }
     }
 
@@ -122,7 +128,7 @@ mod tests {
         playback.expect(SEGMENT);
         assert!(playback.add(SEGMENT, &[1; 640]));
         assert_eq!(frames(&mut playback), [], "nothing plays before its turn");
-        playback.play(SEGMENT, false);
+        playback.play(SEGMENT, Pace::Usual);
         assert_eq!(frames(&mut playback), [(false, 1)], "one frame is held back");
         assert!(!playback.add(SEGMENT, &[2; 10]));
         playback.complete(SEGMENT);
@@ -135,7 +141,7 @@ mod tests {
         let mut playback = Playback::default();
         playback.expect(SEGMENT);
         playback.add(SEGMENT, &[1; 640]);
-        playback.play(SEGMENT, false);
+        playback.play(SEGMENT, Pace::Usual);
         assert!(playback.discard(SEGMENT));
         assert!(!playback.add(SEGMENT, &[1; 640]), "late audio");
         assert_eq!(frames(&mut playback), []);
@@ -145,7 +151,7 @@ mod tests {
     fn a_segment_that_breaks_off_ends_with_what_there_is() {
         let mut playback = Playback::default();
         playback.expect(SEGMENT);
-        playback.play(SEGMENT, false);
+        playback.play(SEGMENT, Pace::Usual);
         playback.complete(SEGMENT);
         assert_eq!(frames(&mut playback), [(true, 0)]);
     }

@@ -1,19 +1,23 @@
-//! Speech in less time at the same pitch: pieces of it are left out where the wave repeats itself (WSOLA).
+//! Speech in less or more time at the same pitch: pieces of it are left out, or come twice, where the wave repeats
+//! itself (WSOLA).
 
 use std::collections::VecDeque;
 
 use audio_path::SAMPLE_RATE;
 
 /// How much faster hurried speech is.
-const SPEED: f64 = 1.15;
-/// Samples between two places where a piece may be left out: 10 ms.
+const HURRIED: f64 = 1.15;
+/// How much faster slow speech is.
+const SLOW: f64 = 0.8;
+/// Samples between two places where a piece may be left out or come twice: 10 ms.
 const HOP: usize = SAMPLE_RATE as usize / 100;
 /// How far from the ideal place a better fit is looked for: 7.5 ms, a period of the lowest voices.
 const REACH: usize = HOP * 3 / 4;
 
-/// Takes speech at its own speed, and gives it hurried. Speech never becomes longer than it was.
-#[derive(Debug, Default)]
+/// Takes speech at its own speed, and gives it at another.
+#[derive(Debug)]
 pub(super) struct Tempo {
+    speed: f64,
     /// What has come and may still be needed.
     input: VecDeque<i16>,
     /// Samples that were dropped from the front of `input`.
@@ -25,6 +29,18 @@ pub(super) struct Tempo {
 }
 
 impl Tempo {
+    pub(super) const fn hurried() -> Self {
+        Self::at(HURRIED)
+    }
+
+    pub(super) const fn slow() -> Self {
+        Self::at(SLOW)
+    }
+
+    const fn at(speed: f64) -> Self {
+        Self { speed, input: VecDeque::new(), before: 0, next: 0, ideal: 0.0 }
+    }
+
     /// Takes samples; gives those that are certain.
     pub(super) fn push(&mut self, samples: &[i16]) -> Vec<i16> {
         self.input.extend(samples);
@@ -55,7 +71,7 @@ impl Tempo {
         });
         output.extend(mixed);
         self.next = place + HOP;
-        self.ideal += HOP as f64 * SPEED;
+        self.ideal += HOP as f64 * self.speed;
         let kept = self.next.min((self.ideal as usize).saturating_sub(REACH));
         self.input.drain(..kept - self.before);
         self.before = kept;
@@ -90,8 +106,7 @@ mod tests {
         (0..samples).map(|at| (8_000.0 * angle(at).sin()) as i16).collect()
     }
 
-    fn hurried(samples: &[i16], chunk: usize) -> Vec<i16> {
-        let mut tempo = Tempo::default();
+    fn played(mut tempo: Tempo, samples: &[i16], chunk: usize) -> Vec<i16> {
         let mut output: Vec<i16> = samples.chunks(chunk).flat_map(|chunk| tempo.push(chunk)).collect();
         output.extend(tempo.finish());
         output
@@ -103,13 +118,20 @@ mod tests {
         crossings as f64 * f64::from(SAMPLE_RATE) / samples.len() as f64
     }
 
+    fn hurried(samples: &[i16], chunk: usize) -> Vec<i16> {
+        played(Tempo::hurried(), samples, chunk)
+    }
+
     #[test]
-    fn speech_is_shorter_and_its_pitch_the_same() {
-        for hz in [90.0, 150.0, 333.0] {
+    fn its_length_changes_and_its_pitch_does_not() {
+        let tempos = [(Tempo::hurried as fn() -> Tempo, 1.12..=1.16), (Tempo::slow, 0.78..=0.83)];
+        for (hz, (tempo, speeds)) in
+            [90.0, 150.0, 333.0].into_iter().flat_map(|hz| tempos.clone().map(|t| (hz, t)))
+        {
             let long = tone(hz, 32_000);
-            let short = hurried(&long, 320);
+            let short = played(tempo(), &long, 320);
             let speed = long.len() as f64 / short.len() as f64;
-            assert!((1.12..=1.16).contains(&speed), "{hz} Hz: {speed}");
+            assert!(speeds.contains(&speed), "{hz} Hz: {speed}");
             assert!((pitch(&short) / hz - 1.0).abs() < 0.02, "{hz} Hz became {}", pitch(&short));
             let loudest_step = |samples: &[i16]| samples.windows(2).map(|p| p[0].abs_diff(p[1])).max();
             assert!(loudest_step(&short) < loudest_step(&long).map(|step| step * 2), "{hz} Hz: it clicks");
@@ -120,6 +142,7 @@ mod tests {
     fn pieces_make_no_difference_and_nothing_is_too_short() {
         let long = tone(140.0, 9_000);
         assert_eq!(hurried(&long, 320), hurried(&long, 37));
+        assert_eq!(played(Tempo::slow(), &long, 320), played(Tempo::slow(), &long, 37));
         assert_eq!(hurried(&long[..50], 7), long[..50]);
         assert!(hurried(&[], 1).is_empty());
     }

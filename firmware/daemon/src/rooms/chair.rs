@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use audio_path::{Captured, Consumer, Frame, LegId, SegmentId};
 use engines::Failure;
+use session::room::Pace;
 use session::{Action, Language, Seat, UtteranceId};
 use tokio::sync::mpsc;
 
@@ -121,14 +122,14 @@ impl<'a> Chair<'a> {
         &mut self,
         talker: Option<LegId>,
         segment: SegmentId,
-        hurried: bool,
+        pace: Pace,
         samples: &[i16],
         is_complete: bool,
     ) {
         let lanes = self.lanes.iter_mut();
         let lane = lanes.min_by_key(|lane| (!(lane.is_of(talker) && lane.is_busy()), lane.load()));
         if let Some(lane) = lane {
-            lane.play(talker, segment, hurried, samples, is_complete);
+            lane.play(talker, segment, pace, samples, is_complete);
         }
     }
 

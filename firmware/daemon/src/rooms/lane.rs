@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use audio_path::{Frame, LegId, Playable, Producer, SegmentId};
+use session::room::Pace;
 
 use crate::leg::{Next, Playback};
 use crate::media::LegShared;
@@ -17,8 +18,8 @@ pub(super) struct Lane {
     /// Who was heard on it last; `None` for what nobody said.
     talker: Option<LegId>,
     playback: Playback,
-    /// What comes after the segment that is played, and whether in less time.
-    next: VecDeque<(SegmentId, bool)>,
+    /// What comes after the segment that is played, and how fast.
+    next: VecDeque<(SegmentId, Pace)>,
     /// The segment whose frames went to the ring last.
     handed_over: Option<SegmentId>,
 }
@@ -56,7 +57,7 @@ impl Lane {
         &mut self,
         talker: Option<LegId>,
         segment: SegmentId,
-        hurried: bool,
+        pace: Pace,
         samples: &[i16],
         is_complete: bool,
     ) {
@@ -66,7 +67,7 @@ impl Lane {
         if is_complete {
             self.playback.complete(segment);
         }
-        self.next.push_back((segment, hurried));
+        self.next.push_back((segment, pace));
         self.go_on();
     }
 
@@ -106,9 +107,9 @@ impl Lane {
 
     fn go_on(&mut self) {
         if !self.playback.is_playing()
-            && let Some((segment, hurried)) = self.next.pop_front()
+            && let Some((segment, pace)) = self.next.pop_front()
         {
-            self.playback.play(segment, hurried);
+            self.playback.play(segment, pace);
         }
     }
 }

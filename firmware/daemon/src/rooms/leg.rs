@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use audio_path::{LegId, MediaEvent};
 use session::Language;
+use session::room::Pin;
 use tokio::sync::{Notify, mpsc};
 
 use super::{Door, Entrance, Happening, Kind, task};
 use crate::config::{Room, Several};
-use crate::hub::{Hub, Inbox};
+use crate::hub::{Hub, Inbox, VoiceWish};
 use crate::leg::{Line, Listed};
 use crate::media::{Full, MAX_LANES};
 use crate::ports::Port;
@@ -28,6 +29,8 @@ pub(crate) struct Place {
     pub(crate) several: Several,
     /// Whether it is a call of two.
     pub(crate) is_call: bool,
+    /// What opens it.
+    pub(crate) pin: Option<Pin>,
     /// What its caller speaks.
     pub(crate) language: Language,
 }
@@ -45,8 +48,8 @@ pub(crate) async fn serve(
     let leg = ends.id;
     let (inbox, media) = Inbox::new();
     let _listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
-    let Place { key, several, is_call, language } = place;
-    let kind = Kind { several, is_call };
+    let Place { key, several, is_call, pin, language } = place;
+    let kind = Kind { several, is_call, pin };
     let door = hub.rooms.enter(&key, leg, Entrance { ends, language }, |door, happenings| {
         tokio::spawn(task::serve(Arc::clone(hub), key.clone(), kind, door, happenings));
     });
@@ -63,10 +66,12 @@ pub(crate) async fn serve(
 
 /// Tells the room what happens; ends where nobody listens.
 async fn pass_on(leg: LegId, inbox: &Inbox, mut media: mpsc::Receiver<MediaEvent>, door: &Door) {
+    let mut wishes = inbox.wishes.subscribe();
     loop {
         let happening = tokio::select! {
             () = inbox.captured.notified() => Happening::Captured,
             Some(event) = media.recv() => Happening::Media(event),
+            Ok(VoiceWish::Key(key)) = wishes.recv() => Happening::Key(key),
         };
         if door.send((leg, happening)).await.is_err() {
             return;

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use audio_path::{LegId, MediaEvent};
 use session::Language;
+use session::room::Pin;
 use tokio::sync::mpsc;
 
 use crate::clients::Answer;
@@ -32,6 +33,8 @@ enum Happening {
     Media(MediaEvent),
     /// An engine answered.
     Answered(Answer),
+    /// A key of its phone.
+    Key(char),
     /// It is gone.
     Left,
 }
@@ -91,8 +94,9 @@ impl Rooms {
 }
 
 /// What kind of room it is, and how its legs hear each other.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Kind {
     several: Several,
     is_call: bool,
+    pin: Option<Pin>,
 }

@@ -73,7 +73,8 @@ impl<'a> RoomTask<'a> {
             mode: kind.several.mode,
             manner: kind.several.manner,
             ends_with_the_first_to_leave: kind.is_call,
-            ..Rules::default()
+            languages: hub.config.spoken(),
+            pin: kind.pin.clone(),
         };
         Self {
             hub,
@@ -103,6 +104,7 @@ impl<'a> RoomTask<'a> {
             Happening::Captured => self.drain_captured(leg),
             Happening::Media(event) => self.played(event),
             Happening::Answered(answer) => self.answered(leg, answer),
+            Happening::Key(key) => self.room.key(now(), leg, key),
             Happening::Left => self.room.leave(now(), leg),
         }
     }
@@ -233,7 +235,7 @@ impl<'a> RoomTask<'a> {
     ) {
         for (listener, pace) in listeners {
             if let Some(chair) = self.chairs.get_mut(listener) {
-                chair.play(talker, segment, *pace == Pace::Hurried, samples, is_complete);
+                chair.play(talker, segment, *pace, samples, is_complete);
             }
         }
     }
