@@ -8,3 +8,4 @@ mod keys;
 mod killed;
 mod rig;
 mod together;
+mod vanished;

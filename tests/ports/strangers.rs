@@ -81,8 +81,8 @@ fn whoever_names_no_call_that_is_known_is_closed() {
     for opening in openings {
         assert!(is_closed_within(&place, &opening, SECOND), "{opening:x?}");
     }
-    // Silence is closed too, and half an id.
-    for opening in [&[][..], &id(UUID)[..10]] {
+    // Silence is closed too, half an id, and a message that is shorter than one.
+    for opening in [&[][..], &id(UUID)[..10], &message(0x01, &[0; 4])] {
         assert!(is_closed_within(&place, opening, 4 * SECOND));
     }
     assert_eq!(place.legs(), 0);

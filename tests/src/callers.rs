@@ -117,6 +117,15 @@ impl Pjsua2 {
         writeln!(self.words, "play").expect("the caller is there");
     }
 
+    /// Neither sends nor answers anything from now on.
+    ///
+    /// # Panics
+    /// Where PJSUA2 has ended.
+    pub fn freeze(&self) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::STOP).expect("PJSUA2 runs");
+    }
+
     /// Hangs up and gives what was heard since the call was answered.
     ///
     /// # Panics
