@@ -1,6 +1,7 @@
 //! The ports of a leg, with the same demands on each: what is sent is heard, in its order, to the bit; what is not heard
 //! is counted; either side may hang up; whoever comes back is served.
 
+mod alsa;
 mod asterisk;
 mod audiosocket;
 mod phone;

@@ -20,6 +20,8 @@ const ROOMS: &str = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n\
 const TRUSTED: &str = "trusted.pem";
 /// Who it asks for names.
 const RESOLVER: &str = "resolv.conf";
+/// Its sound cards.
+const SOUND: &str = "asound.conf";
 
 /// What any fault may cost in memory.
 const GROWTH_KIB: u64 = 10 * 1024;
@@ -66,17 +68,31 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start_in(rooms: &str, certificates: Option<&str>, name_server: Option<IpAddr>) -> Self {
+        Self::start_prepared(rooms, |directory| {
+            if let Some(certificates) = certificates {
+                fs::write(directory.join(TRUSTED), certificates).expect("a file");
+            }
+            if let Some(name_server) = name_server {
+                fs::write(directory.join(RESOLVER), format!("nameserver {name_server}\n")).expect("a file");
+            }
+        })
+    }
+
+    /// The same as [`Self::start_with`], with these definitions of sound cards instead of the machine's.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start_with_sound(rooms: &str, asound: &str) -> Self {
+        Self::start_prepared(rooms, |directory| fs::write(directory.join(SOUND), asound).expect("a file"))
+    }
+
+    fn start_prepared(rooms: &str, prepare: impl FnOnce(&RunDir)) -> Self {
         let cache = Cache::locate().expect("a cache directory");
         let directory = RunDir::create(&cache).expect("a run directory");
         fs::create_dir(directory.join("pipes")).expect("a pipe directory");
         fs::write(directory.join("dragomand.toml"), configuration(directory.path(), rooms))
             .expect("a config");
-        if let Some(certificates) = certificates {
-            fs::write(directory.join(TRUSTED), certificates).expect("a file");
-        }
-        if let Some(name_server) = name_server {
-            fs::write(directory.join(RESOLVER), format!("nameserver {name_server}\n")).expect("a file");
-        }
+        prepare(&directory);
         let mut daemon = Self { process: None, directory };
         daemon.restart();
         daemon
@@ -92,6 +108,10 @@ impl Daemon {
         let trusted = self.directory.join(TRUSTED);
         if trusted.exists() {
             command.env("SSL_CERT_FILE", trusted);
+        }
+        let sound = self.directory.join(SOUND);
+        if sound.exists() {
+            command.env("ALSA_CONFIG_PATH", sound);
         }
         let resolver = self.directory.join(RESOLVER);
         if resolver.exists() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::ports::{AudioSocketTable, RtpTable};
+use super::ports::{AlsaTable, AudioSocketTable, RtpTable};
 use super::{Codec, OwnVoices};
 
 #[derive(Deserialize)]
@@ -32,6 +32,7 @@ pub(super) struct File {
     pub(super) audiosocket: Option<AudioSocketTable>,
     #[serde(default)]
     pub(super) rtp: Vec<RtpTable>,
+    pub(super) alsa: Option<AlsaTable>,
     #[serde(default)]
     pub(super) room: Vec<RoomTable>,
     #[serde(default)]

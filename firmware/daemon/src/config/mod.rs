@@ -25,7 +25,7 @@ use file::File;
 pub use glossary::Terms;
 pub use health::Health;
 pub use phones::{Codec, Phone};
-pub use ports::{AudioSocket, Ports, Rtp};
+pub use ports::{Alsa, AudioSocket, Ports, Rtp};
 pub use rooms::{OwnVoices, Room, RoomKind, Several};
 
 /// What `dragomand` is to do, checked.
@@ -144,7 +144,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
             "room: there is none, so no call could be served; add a [[room]] with extension and kind";
         return Err((None, advice.into()));
     }
-    let ports = Ports::read(file.audiosocket, &file.rtp, &rooms)?;
+    let ports = Ports::read(file.audiosocket, &file.rtp, file.alsa.as_ref(), &rooms)?;
     Ok(Config {
         asterisk: Ari::read(file.asterisk)?,
         most_legs: asterisk::most_legs(&file.calls)?,

@@ -16,6 +16,17 @@ pub struct Ports {
     pub audiosocket: Option<AudioSocket>,
     /// Where RTP is waited for, one call each.
     pub rtp: Vec<Rtp>,
+    /// A handset or a speakerphone at the box itself.
+    pub alsa: Option<Alsa>,
+}
+
+/// A sound card of the box.
+#[derive(Clone, Debug)]
+pub struct Alsa {
+    /// The room it is in.
+    pub extension: String,
+    /// Its name as ALSA knows it.
+    pub device: String,
 }
 
 /// Where AudioSocket senders connect.
@@ -64,6 +75,13 @@ pub(super) struct RtpTable {
     codec: CodecName,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AlsaTable {
+    extension: Spanned<String>,
+    device: Spanned<String>,
+}
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum CodecName {
@@ -76,11 +94,13 @@ impl Ports {
     pub(super) fn read(
         audiosocket: Option<AudioSocketTable>,
         rtp: &[RtpTable],
+        alsa: Option<&AlsaTable>,
         rooms: &[Room],
     ) -> Result<Self, Fault> {
         let audiosocket = audiosocket.map(|table| AudioSocket::read(table, rooms)).transpose()?;
         let rtp = rtp.iter().map(|table| Rtp::read(table, rooms)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { audiosocket, rtp })
+        let alsa = alsa.map(|table| Alsa::read(table, rooms)).transpose()?;
+        Ok(Self { audiosocket, rtp, alsa })
     }
 }
 
@@ -124,6 +144,17 @@ impl Rtp {
             CodecName::G722 => Codec::G722,
         };
         Ok(Self { extension: extension("rtp.extension", &table.extension, rooms)?, listen, peer, codec })
+    }
+}
+
+impl Alsa {
+    fn read(table: &AlsaTable, rooms: &[Room]) -> Result<Self, Fault> {
+        let device = table.device.get_ref();
+        if device.is_empty() || device.contains(char::is_control) {
+            let advice = "alsa.device: write a name that `aplay -L` lists, such as \"plughw:CARD=Device\"";
+            return Err((Some(table.device.span()), advice.into()));
+        }
+        Ok(Self { extension: extension("alsa.extension", &table.extension, rooms)?, device: device.clone() })
     }
 }
 

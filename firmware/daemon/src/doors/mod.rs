@@ -31,6 +31,10 @@ pub(crate) fn open(ports: &Ports) -> Result<mpsc::Receiver<Line>, String> {
             .map_err(|error| format!("rtp.listen {}: {error}", config.listen))?;
         tokio::spawn(door.serve());
     }
+    if let Some(card) = &ports.alsa {
+        let line = Line::of_card(leg_id(&card.extension, "alsa"), &card.device);
+        lines.try_send(line).map_err(|error| format!("alsa: {error}"))?;
+    }
     Ok(receiver)
 }
 

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use audio_path::LegId;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::refuse;
 use crate::asterisk::LegEvent;
 use crate::hub::{Hub, Inbox};
-use crate::ports::Port;
 use crate::ports::pipe::{PipeError, PipePort};
+use crate::ports::{AlsaPort, Port};
 use crate::watcher::inspect;
 
 /// Between attempts to open a port whose other side is not there.
 const REOPEN_EVERY: Duration = Duration::from_millis(100);
+/// Between attempts to open a sound card that stays away.
+const REOPEN_CARD_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// The driver holds both ends of its pipes: where nobody reads one for so long, Asterisk is dead and the call with it.
 const DEAD_AFTER: Duration = Duration::from_millis(1_500);
 
@@ -34,6 +37,8 @@ pub struct Line {
 enum Way {
     /// Pipes of that id in the configured directory.
     Pipes,
+    /// A sound card, by its ALSA name.
+    Card(String),
     /// Given once by whoever took the call, who waits until the line is dropped.
     Given(Mutex<Option<Port>>, #[expect(dead_code, reason = "its being dropped tells")] oneshot::Sender<()>),
 }
@@ -42,6 +47,11 @@ impl Line {
     /// The pair of pipes that is named by `id`.
     pub fn of_pipes(id: &str) -> Self {
         Self { id: id.to_owned(), way: Way::Pipes, lost: AtomicBool::new(false) }
+    }
+
+    /// A sound card, which may be unplugged and plugged in again.
+    pub(crate) fn of_card(id: String, device: &str) -> Self {
+        Self { id, way: Way::Card(device.to_owned()), lost: AtomicBool::new(false) }
     }
 
     /// Whether the removal of its pipes ends it.
@@ -60,6 +70,7 @@ impl Line {
     pub(super) async fn open(&self, hub: &Hub) -> Option<Port> {
         match &self.way {
             Way::Pipes => open_pipes(hub, &self.id).await,
+            Way::Card(device) => Some(open_card(device).await),
             Way::Given(port, _) => port.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
     }
@@ -79,8 +90,31 @@ impl Line {
                 log::warn!("{}: nobody is at the other side of its pipes any more", self.id);
                 hub.leg_happened(&self.id, LegEvent::Gone);
             }
+            Way::Card(device) => loop {
+                inbox.port_down.notified().await;
+                hub.media.replace_port(leg, open_card(device).await);
+            },
             Way::Given(..) => inbox.port_down.notified().await,
         }
+    }
+}
+
+/// Tries until the card is there, less and less often, and says each reason once.
+async fn open_card(device: &str) -> Port {
+    let (mut pause, mut said) = (REOPEN_EVERY, String::new());
+    loop {
+        let name = device.to_owned();
+        let reason = match spawn_blocking(move || AlsaPort::open(&name)).await {
+            Ok(Ok(card)) => return Port::Alsa(card),
+            Ok(Err(reason)) => reason,
+            Err(error) => error.to_string(),
+        };
+        if reason != said {
+            log::warn!("no sound card: {reason}");
+            said = reason;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(REOPEN_CARD_AT_LEAST_EVERY);
     }
 }
 

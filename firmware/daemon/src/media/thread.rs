@@ -249,6 +249,6 @@ fn hang_up(poll: &Poll, leg: &mut MediaLeg, now: Timestamp, outbox: &mut Outbox)
         // A descriptor at its end stays readable for ever: left in the set it would spin.
         let _was_in_the_set = poll.remove(&reader);
         outbox.retire(reader);
-        outbox.event(MediaEvent { leg: leg.id, at: now, kind: MediaEventKind::PortDown });
     }
+    outbox.event(MediaEvent { leg: leg.id, at: now, kind: MediaEventKind::PortDown });
 }

@@ -3,6 +3,7 @@
 //! A [`Port`] is what the media thread reads and writes: without waiting, allocating or locking. It is opened
 //! elsewhere, and when its other side is gone its descriptors are closed elsewhere, too.
 
+pub mod alsa;
 pub mod audiosocket;
 pub mod pipe;
 pub mod rtp;
@@ -12,6 +13,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use audio_path::{DropReason, Frame};
 use rt_sys::fifo::Transfer;
 
+pub use alsa::AlsaPort;
 pub use audiosocket::AudioSocketPort;
 pub use pipe::PipePort;
 pub use rtp::RtpPort;
@@ -30,6 +32,8 @@ pub enum Port {
     AudioSocket(Box<AudioSocketPort>),
     /// RTP over UDP.
     Rtp(Box<RtpPort>),
+    /// A sound card of the box.
+    Alsa(AlsaPort),
 }
 
 /// What came in through a port.
@@ -66,7 +70,7 @@ impl Port {
     pub fn stale_frames(&self) -> u64 {
         match self {
             Self::Pipe(pipe) => pipe.stale_frames(),
-            Self::AudioSocket(_) | Self::Rtp(_) => 0,
+            Self::AudioSocket(_) | Self::Rtp(_) | Self::Alsa(_) => 0,
         }
     }
 
@@ -76,13 +80,14 @@ impl Port {
             Self::Pipe(pipe) => pipe.reader(),
             Self::AudioSocket(connection) => connection.reader(),
             Self::Rtp(rtp) => rtp.reader(),
+            Self::Alsa(_) => None,
         }
     }
 
     /// How often [`Self::read`] may be called for one wake-up.
     pub fn reads_at_once(&self) -> usize {
         match self {
-            Self::Pipe(_) | Self::AudioSocket(_) => 1,
+            Self::Pipe(_) | Self::AudioSocket(_) | Self::Alsa(_) => 1,
             Self::Rtp(_) => MOST_DATAGRAMS,
         }
     }
@@ -93,6 +98,7 @@ impl Port {
             Self::Pipe(pipe) => pipe.read(buffer),
             Self::AudioSocket(connection) => connection.read(buffer),
             Self::Rtp(rtp) => rtp.read(buffer),
+            Self::Alsa(_) => Transfer::NotNow,
         }
     }
 
@@ -102,6 +108,7 @@ impl Port {
             Self::Pipe(pipe) => pipe.next_frame(bytes).map(Arrived::Frame),
             Self::AudioSocket(connection) => connection.next(bytes),
             Self::Rtp(rtp) => rtp.next(bytes),
+            Self::Alsa(_) => None,
         }
     }
 
@@ -110,6 +117,7 @@ impl Port {
         match self {
             Self::Pipe(_) | Self::AudioSocket(_) => {}
             Self::Rtp(rtp) => rtp.tick(),
+            Self::Alsa(card) => card.tick(),
         }
     }
 
@@ -118,6 +126,7 @@ impl Port {
         match self {
             Self::Pipe(_) | Self::AudioSocket(_) => None,
             Self::Rtp(rtp) => rtp.due(),
+            Self::Alsa(card) => card.due(),
         }
     }
 
@@ -127,6 +136,7 @@ impl Port {
             Self::Pipe(pipe) => pipe.write(frame),
             Self::AudioSocket(connection) => connection.write(frame),
             Self::Rtp(rtp) => rtp.write(frame),
+            Self::Alsa(card) => card.write(frame),
         }
     }
 
@@ -136,6 +146,7 @@ impl Port {
             Self::Pipe(pipe) => pipe.take_reader(),
             Self::AudioSocket(connection) => connection.take_reader(),
             Self::Rtp(rtp) => rtp.take_reader(),
+            Self::Alsa(_) => None,
         }
     }
 
@@ -143,7 +154,7 @@ impl Port {
     pub fn take_writer(&mut self) -> Option<OwnedFd> {
         match self {
             Self::Pipe(pipe) => pipe.take_writer(),
-            Self::AudioSocket(_) | Self::Rtp(_) => None,
+            Self::AudioSocket(_) | Self::Rtp(_) | Self::Alsa(_) => None,
         }
     }
 }

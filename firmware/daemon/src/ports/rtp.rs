@@ -152,7 +152,7 @@ impl RtpPort {
 
     /// What this tick brings: at most one frame.
     pub fn due(&mut self) -> Option<Arrived> {
-        if self.quiet_ticks >= GONE_AFTER_TICKS {
+        if self.socket.is_some() && self.quiet_ticks >= GONE_AFTER_TICKS {
             return Some(Arrived::Gone);
         }
         while self.due {

@@ -17,7 +17,7 @@ const BUILD: &[&str] = &[
     "cmake",
     "libclang-dev", // bindgen: whisper.cpp's and Asterisk's headers
     "pkgconf",
-    "libasound2-dev", // the softphone's microphone and speaker
+    "libasound2-dev", // sound cards: the daemon, and the softphone
     "libsystemd-dev", // the daemon's journal and readiness
 ];
 const RUN: &[&str] = &[
