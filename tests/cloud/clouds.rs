@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) delays: Delays,
     /// What a character of their speech lasts.
     pub(crate) pace: Duration,
+    /// Who hears before the others: a name of the configuration's, and a comma.
+    pub(crate) hearer: String,
     /// Who speaks before the others: a name of the configuration's, and a comma.
     pub(crate) speaker: String,
     /// How many languages the callers may speak.
@@ -66,6 +68,7 @@ impl Default for Plan {
             heard: WORDS.map(Line::from).to_vec(),
             delays: Delays::NONE,
             pace: Duration::from_millis(12),
+            hearer: String::new(),
             speaker: String::new(),
             languages: 2,
             tables: String::new(),
@@ -190,9 +193,10 @@ impl Clouds {
             spare.tables("spare", &file("spare", KEY), [None, None, None]),
         ];
         let configuration = format!(
-            "[engines]\nasr = [\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
+            "[engines]\nasr = [{}\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
              tts = [{}\"first-tts\", \"spare-tts\"]\n{}\
              [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n{}",
+            plan.hearer,
             plan.speaker,
             tables.concat(),
             plan.tables

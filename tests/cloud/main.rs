@@ -21,3 +21,4 @@ mod remembering;
 mod serving;
 mod strangers;
 mod unanswered;
+mod unheard;

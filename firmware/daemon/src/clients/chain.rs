@@ -217,7 +217,7 @@ impl<P> Effort<'_, P> {
     fn served(&mut self) {
         let place = &mut *lock(&self.line.place);
         self.line.recovered(place, self.index);
-        if let Some(from) = self.left.take_if(|from| *from != self.index) {
+        if let Some(from) = self.left.take() {
             self.line.failed_over(place, from, true);
         }
     }
@@ -235,11 +235,17 @@ impl<P> Effort<'_, P> {
                 self.index = other;
             }
             Next::Other(_) | Next::GiveUp => {
-                if let Some(from) = self.left.filter(|from| *from != self.index) {
-                    self.line.failed_over(&mut lock(&self.line.place), from, false);
-                }
                 self.failure = Some(failure);
             }
+        }
+    }
+}
+
+impl<P> Drop for Effort<'_, P> {
+    /// Whoever gave up waiting was not served by another engine in time.
+    fn drop(&mut self) {
+        if let Some(from) = self.left.take() {
+            self.line.failed_over(&mut lock(&self.line.place), from, false);
         }
     }
 }

@@ -16,6 +16,7 @@ use audio_path::{FRAME_MS, Frame};
 use engines::Failure;
 use session::{Language, UtteranceId};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::chain::Line;
 use super::speech::{self as interpreters, Exchange, Exchanges};
@@ -27,8 +28,10 @@ use wyoming::Wyoming;
 
 pub(super) use trial::trial;
 
-/// How long the whole text may take after the last audio; the session gives up at about the same time.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the whole text may take after the last audio, whoever gives it; soon afterwards the session gives up.
+const ANSWER_DEADLINE: Duration = Duration::from_millis(9_500);
+/// How long an engine may take for it, once all audio was sent to it, where another could still be asked.
+const FALL_BACK_AFTER: Duration = Duration::from_millis(1_500);
 /// How long an utterance may last: the session ends each before this.
 const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
 /// How long a recognition that nobody wants any more may go on.
@@ -91,7 +94,8 @@ struct Utterance {
     kept: Vec<Frame>,
     /// The audio before that.
     answered: Duration,
-    finished: bool,
+    /// When its end was told.
+    finished: Option<Instant>,
     /// Text was passed on that the kept audio will bring again: from then on only the whole text counts.
     streamed: bool,
     /// What was answered, and is not taken back.
@@ -170,8 +174,11 @@ impl Recogniser {
         let mut effort = self.0.line.effort(SPEECH_DEADLINE + ANSWER_DEADLINE, true);
         loop {
             let turn = effort.turn().await?;
-            let done = match self.0.backends[turn.index].attempt(utterance).await {
+            let outcome = self.0.backends[turn.index].attempt(utterance, turn.is_last).await;
+            let done = match outcome {
                 Err(Ended::Unwanted) => return Err(Ended::Unwanted),
+                // A text that nobody waits for any more saved nothing.
+                Ok(()) if utterance.input.is_closed() => return Err(Ended::Unwanted),
                 Err(Ended::Interrupted(failure)) => effort.interrupted(failure),
                 Err(Ended::Failed(failure)) => effort.judge(Err(failure)),
                 Ok(()) => effort.judge(Ok(())),
@@ -194,13 +201,19 @@ impl Backend {
         }
     }
 
-    async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
+    async fn attempt(&self, utterance: &mut Utterance, is_last: bool) -> Result<(), Ended> {
         match self {
-            Self::Wyoming(wyoming) => wyoming.attempt(utterance).await,
+            Self::Wyoming(wyoming) => wyoming.attempt(utterance, is_last).await,
             Self::Stream(stream) => stream.attempt(utterance).await,
             Self::Speech(exchange) => speech::attempt(exchange, utterance).await,
         }
     }
+}
+
+/// Until when the text is waited for where the utterance `finished` and all of it was `sent` then: `patience`, and no
+/// longer than it is of use to the session.
+fn answer_by(finished: Option<Instant>, sent: Instant, patience: Duration) -> Instant {
+    (finished.unwrap_or(sent) + ANSWER_DEADLINE).min(sent + patience)
 }
 
 impl Utterance {
@@ -216,7 +229,7 @@ impl Utterance {
             input,
             kept: Vec::new(),
             answered: Duration::ZERO,
-            finished: false,
+            finished: None,
             streamed: false,
             text: String::new(),
             language: None,

@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use engines::Failure;
+use tokio::time::Instant;
 
-use super::{AsrInput, Ended, Utterance};
+use super::{AsrInput, Ended, SPEECH_DEADLINE, Utterance, answer_by};
 use crate::clients::speech::{Command, Exchange, Session};
 
-/// How long the engine may give no sign of life after the last audio.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
-/// How long it may while somebody speaks: a dead line is noticed before.
-const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
+/// How long the whole text may take after the last audio that was sent: a vendor takes it at its own pace.
+const FALL_BACK_AFTER: Duration = Duration::from_secs(2);
 
 /// Has the utterance recognised.
 pub(super) async fn attempt(exchange: &Exchange, utterance: &mut Utterance) -> Result<(), Ended> {
@@ -19,26 +18,31 @@ pub(super) async fn attempt(exchange: &Exchange, utterance: &mut Utterance) -> R
     for frame in &utterance.kept {
         both(&sessions, || Command::Audio(Box::new(*frame))).await?;
     }
-    if utterance.finished {
+    if utterance.finished.is_some() {
         both(&sessions, || Command::Finish).await?;
     }
+    let began = Instant::now();
     loop {
-        let patience = if utterance.finished { ANSWER_DEADLINE } else { SPEECH_DEADLINE };
+        let finished = utterance.finished;
+        let until = |sent: Instant| match finished {
+            None => began + SPEECH_DEADLINE,
+            Some(at) => answer_by(finished, sent.max(at).max(began), FALL_BACK_AFTER),
+        };
         tokio::select! {
-            input = utterance.input.recv(), if !utterance.finished => match input {
+            input = utterance.input.recv(), if finished.is_none() => match input {
                 Some(AsrInput::Audio(frame)) => {
                     utterance.keep(&frame);
                     both(&sessions, || Command::Audio(frame.clone())).await?;
                 }
                 Some(AsrInput::Finish) => {
-                    utterance.finished = true;
+                    utterance.finished = Some(Instant::now());
                     both(&sessions, || Command::Finish).await?;
                 }
                 None => return Err(Ended::Unwanted),
             },
             understood = async {
                 let [first, second] = &sessions;
-                tokio::try_join!(first.understood(patience), second.understood(patience))
+                tokio::try_join!(first.understood(&until), second.understood(&until))
             } => {
                 understood?;
                 break;

@@ -7,21 +7,17 @@ use audio_path::Frame;
 use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::{Mutex, MutexGuard, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::provider::Provider;
 use super::turns::{MOST_EVENTS, TurnEvent, Turns};
-use super::{AsrInput, Ended, Utterance};
+use super::{AsrInput, Ended, FALL_BACK_AFTER, SPEECH_DEADLINE, Utterance, answer_by};
 use crate::clients::Transport;
 use crate::clients::websocket::{NotOpened, Received, Socket};
 use crate::config::Asr;
 
-/// How long the whole text may take after the last audio. Streamed audio is heard already, so it is short.
-const ANSWER_DEADLINE: Duration = Duration::from_millis(1_500);
-/// The same where all that was spoken is answered: whether a vendor answers silence is up to him.
+/// How long the whole text may take after the last audio where all that was spoken is answered: whether a vendor answers silence is up to him.
 const SILENCE_DEADLINE: Duration = Duration::from_millis(300);
-/// How long a recogniser may say nothing while somebody speaks: a dead line is noticed before.
-const SPEECH_DEADLINE: Duration = Duration::from_secs(40);
 /// A line that was open for so long has served: that it breaks is an interruption, and not a failed request.
 const SERVED_AFTER: Duration = Duration::from_millis(500);
 /// Frames and requests on their way to the connection.
@@ -114,12 +110,17 @@ async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Uttera
     let (mut floor, before) = (Some(floor), utterance.answered);
     let (events_in, mut events) = mpsc::channel(MOST_EVENTS);
     let mut unsent = all_so_far(utterance, events_in);
-    let mut spoken = false;
+    let began = Instant::now();
+    let (mut sent, mut spoken): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
-        let patience = match (utterance.finished, spoken) {
-            (false, _) => SPEECH_DEADLINE,
-            (true, false) => ANSWER_DEADLINE,
-            (true, true) => SILENCE_DEADLINE,
+        // Whatever it says meanwhile. Streamed audio is heard already, so that the last engine is not given more time:
+        // a new line may help.
+        let until = match (sent, spoken) {
+            (None, _) => began + SPEECH_DEADLINE,
+            (Some(sent), None) => answer_by(utterance.finished, sent, FALL_BACK_AFTER),
+            (Some(sent), Some(spoken)) => {
+                answer_by(utterance.finished, sent, FALL_BACK_AFTER).min(spoken.max(sent) + SILENCE_DEADLINE)
+            }
         };
         tokio::select! {
             place = line.commands.reserve(), if !unsent.is_empty() => match (place, unsent.pop_front()) {
@@ -127,27 +128,28 @@ async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Uttera
                 // The events tell why.
                 _ => unsent.clear(),
             },
-            input = utterance.input.recv(), if unsent.is_empty() && !utterance.finished => {
+            input = utterance.input.recv(), if unsent.is_empty() && utterance.finished.is_none() => {
                 unsent.extend(Some(command_of(input, utterance)?));
             }
-            event = timeout(patience, events.recv()) => match event {
+            event = timeout_at(until, events.recv()) => match event {
                 Ok(Some(TurnEvent::Certain { text, language, heard })) => {
                     utterance.certain(&text, language, before + heard).await;
                 }
                 Ok(Some(TurnEvent::Interim { text, language, heard })) => {
-                    spoken = false;
+                    spoken = None;
                     utterance.tell_interim(text, language, before + heard).await;
                 }
-                Ok(Some(TurnEvent::Spoken)) => spoken = true,
+                Ok(Some(TurnEvent::Spoken)) => spoken = Some(Instant::now()),
                 Ok(Some(TurnEvent::Finished)) => return Ok(()),
                 Ok(Some(TurnEvent::Failed(failure))) => return Err(failure.into()),
                 Ok(None) => return Err(hung_up().into()),
-                Err(_) if utterance.finished && spoken => return Ok(()),
+                Err(_) if sent.is_some() && spoken.is_some() => return Ok(()),
                 Err(_) => return Err(Failure::new(FailureKind::Slow, "no text in time").into()),
             },
         }
-        if utterance.finished && unsent.is_empty() {
+        if utterance.finished.is_some() && unsent.is_empty() {
             drop(floor.take());
+            sent.get_or_insert_with(Instant::now);
         }
     }
 }
@@ -156,7 +158,7 @@ async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Uttera
 fn all_so_far(utterance: &Utterance, events: mpsc::Sender<TurnEvent>) -> VecDeque<Command> {
     let mut commands = VecDeque::from([Command::Begin(events)]);
     commands.extend(utterance.kept.iter().map(|frame| Command::Audio(Box::new(*frame))));
-    commands.extend(utterance.finished.then_some(Command::Finish));
+    commands.extend(utterance.finished.map(|_| Command::Finish));
     commands
 }
 
@@ -167,7 +169,7 @@ fn command_of(input: Option<AsrInput>, utterance: &mut Utterance) -> Result<Comm
             Ok(Command::Audio(frame))
         }
         Some(AsrInput::Finish) => {
-            utterance.finished = true;
+            utterance.finished = Some(Instant::now());
             Ok(Command::Finish)
         }
         None => Err(Ended::Unwanted),

@@ -6,9 +6,11 @@ use audio_path::Frame;
 use engines::wyoming::{AudioChunk, AudioFormat, AudioStart, AudioStop, Message, Transcribe};
 use engines::{Failure, FailureKind};
 use session::Language;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::{ANSWER_DEADLINE, AsrInput, Ended, LONGEST_TEXT, SPEECH_DEADLINE, Utterance};
+use super::{
+    ANSWER_DEADLINE, AsrInput, Ended, FALL_BACK_AFTER, LONGEST_TEXT, SPEECH_DEADLINE, Utterance, answer_by,
+};
 use crate::clients::connection::{Connection, Pool};
 use crate::endpoint::Endpoint;
 
@@ -28,10 +30,11 @@ impl Wyoming {
         self.0.warm().await;
     }
 
-    /// Has the utterance recognised.
-    pub(super) async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
+    /// Has the utterance recognised. Whoever `is_last` may be a slow machine, and is given all the time there is.
+    pub(super) async fn attempt(&self, utterance: &mut Utterance, is_last: bool) -> Result<(), Ended> {
         // Streamed text cannot be taken back, so only the first attempt streams.
         let streams = !utterance.streamed;
+        let patience = if is_last { ANSWER_DEADLINE } else { FALL_BACK_AFTER };
         let mut connection = self.0.take().await?;
         let mut languages = utterance.languages.map(|language| language.to_string()).to_vec();
         languages.dedup();
@@ -40,10 +43,10 @@ impl Wyoming {
         for frame in &utterance.kept {
             connection.send(chunk(frame)).await?;
         }
-        if utterance.finished {
+        if utterance.finished.is_some() {
             connection.send(AudioStop::default().into()).await?;
         }
-        let (text, language) = converse(&mut connection, utterance, streams).await?;
+        let (text, language) = converse(&mut connection, utterance, streams, patience).await?;
         self.0.put(connection);
         let rest = utterance.joined(&text);
         utterance.text.push_str(&rest);
@@ -57,22 +60,28 @@ async fn converse(
     connection: &mut Connection,
     utterance: &mut Utterance,
     streams: bool,
+    patience: Duration,
 ) -> Result<(String, Option<Language>), Ended> {
     let mut streamed = Streamed::default();
+    let began = Instant::now();
+    let mut sent = utterance.finished.map(|_| began);
     loop {
-        let patience = match (utterance.finished, streamed.ended) {
-            (false, _) => SPEECH_DEADLINE,
-            (true, false) => ANSWER_DEADLINE,
-            (true, true) => AFTER_STREAM_DEADLINE,
+        let until = match (sent, streamed.ended) {
+            (None, _) => began + SPEECH_DEADLINE,
+            (Some(sent), None) => answer_by(utterance.finished, sent, patience),
+            (Some(sent), Some(ended)) => {
+                answer_by(utterance.finished, sent, patience).min(ended.max(sent) + AFTER_STREAM_DEADLINE)
+            }
         };
         let message = tokio::select! {
-            input = utterance.input.recv(), if !utterance.finished => {
+            input = utterance.input.recv(), if sent.is_none() => {
                 send_on(connection, utterance, input).await?;
+                sent = utterance.finished.map(|_| Instant::now());
                 continue;
             }
-            message = timeout(patience, connection.receive()) => match message {
+            message = timeout_at(until, connection.receive()) => match message {
                 Ok(message) => message?,
-                Err(_) if streamed.ended => return Ok(streamed.text()),
+                Err(_) if streamed.ended.is_some() => return Ok(streamed.text()),
                 Err(_) => return Err(Failure::new(FailureKind::Slow, "no text in time").into()),
             },
         };
@@ -92,7 +101,7 @@ async fn converse(
                     utterance.tell_partial(chunk.text).await;
                 }
             }
-            Message::TranscriptStop(_) => streamed.ended = true,
+            Message::TranscriptStop(_) => streamed.ended = streamed.ended.or(Some(Instant::now())),
             Message::Error(error) => return Err(Failure::new(FailureKind::Down, error.text).into()),
             _ => {}
         }
@@ -104,7 +113,7 @@ async fn converse(
 struct Streamed {
     text: String,
     language: Option<Language>,
-    ended: bool,
+    ended: Option<Instant>,
 }
 
 impl Streamed {
@@ -130,7 +139,7 @@ async fn send_on(
             connection.send(chunk(&frame)).await?;
         }
         Some(AsrInput::Finish) => {
-            utterance.finished = true;
+            utterance.finished = Some(Instant::now());
             connection.send(AudioStop::default().into()).await?;
         }
         None => return Err(Ended::Unwanted),

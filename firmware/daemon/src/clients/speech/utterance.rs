@@ -7,7 +7,7 @@ use engines::speech::{Interpreted, Next, SESSION_AT_MOST};
 use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::provider::{Provider, clock, connect};
 use crate::clients::Transport;
@@ -56,8 +56,8 @@ struct State {
     /// Samples that came.
     spoken: usize,
     speech_ended: bool,
-    /// Messages that were sent: who sends is not late.
-    sent: u64,
+    /// When something was sent last.
+    sent: Option<Instant>,
     failure: Option<Failure>,
 }
 
@@ -103,18 +103,22 @@ impl Session {
         Err(known.unwrap_or_else(|| Failure::new(FailureKind::Down, "the interpreter hung up")))
     }
 
-    /// Waits until it is understood what was said, for as long as `patience` between two signs of life.
-    pub(in crate::clients) async fn understood(&self, patience: Duration) -> Result<(), Failure> {
+    /// Waits until it is understood what was said, as long as `until` says for when something was sent last.
+    pub(in crate::clients) async fn understood(
+        &self,
+        until: impl Fn(Instant) -> Instant,
+    ) -> Result<(), Failure> {
         let mut state = self.state.subscribe();
         loop {
-            {
+            let end = {
                 let state = state.borrow_and_update();
                 if state.is_understood() {
                     return state.failure.clone().map_or(Ok(()), Err);
                 }
-            }
+                until(state.sent.unwrap_or(self.opened))
+            };
             // It fails when the sender is gone, and it is ours.
-            let changed = tokio::time::timeout(patience, state.changed()).await;
+            let changed = timeout_at(end, state.changed()).await;
             changed.map_err(|_| Failure::new(FailureKind::Slow, "no text in time"))?.unwrap_or_default();
         }
     }
@@ -224,7 +228,7 @@ impl Task {
             match self.provider.poll() {
                 Next::Send(message) => {
                     self.socket.send(message).await?;
-                    self.state.send_modify(|state| state.sent += 1);
+                    self.state.send_modify(|state| state.sent = Some(Instant::now()));
                 }
                 Next::Tell(interpreted) => self.take(interpreted)?,
                 Next::Wait(until) => return Ok(until.saturating_sub(clock())),
