@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::words::shown;
+
 /// What kind of failure it is, and so who can do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
@@ -61,7 +63,8 @@ impl FailureKind {
     }
 }
 
-/// Why an engine did not do what it was asked. Never holds a key, nor what was said in a call.
+/// Why an engine did not do what it was asked. Never holds a key that is to be [withheld](crate::withhold), nor what was
+/// said in a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Who can do something about it.
@@ -73,10 +76,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure; `detail` is cut to one line of 200 characters.
+    /// A failure; `detail`, which may be a vendor's words, is cut to one line of 200 characters without keys and control
+    /// characters.
     pub fn new(kind: FailureKind, detail: impl AsRef<str>) -> Self {
-        let line = detail.as_ref().split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { kind, detail: line.chars().take(200).collect(), retry_after: None }
+        Self { kind, detail: shown(detail.as_ref()).chars().take(200).collect(), retry_after: None }
     }
 
     /// The failure that an HTTP status stands for with most services; `retry_after` is that header, in seconds or not.
@@ -136,7 +139,7 @@ mod tests {
     fn words_about_a_key_are_left_out() {
         let said = |status| Failure::of_status(status, None).in_words(Some("key sk-12 is wrong")).detail;
         assert_eq!(said(401), "HTTP status 401");
-        assert_eq!(said(400), "HTTP status 400: key sk-12 is wrong");
+        assert_eq!(said(400), "HTTP status 400: key *** is wrong");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod mt;
 pub mod speech;
 pub mod tts;
 pub mod websocket;
+mod words;
 pub mod wyoming;
 
 pub use failure::{Failure, FailureKind};
+pub use words::withhold;

@@ -23,6 +23,7 @@ use audio_path::SegmentId;
 use engines::{Failure, FailureKind};
 use futures_util::future::join_all;
 use rustls::ClientConfig;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use session::{Cue, Language, LanguagePair, UtteranceId};
 use tokio::task::JoinHandle;
@@ -114,11 +115,13 @@ pub enum Answer {
 }
 
 impl Outside {
-    /// Nothing is connected yet, and nothing held against anyone. Engines are tried in `languages`.
+    /// Nothing is connected yet, and nothing held against anyone. Engines are tried in `languages`. From here on no words
+    /// of theirs show a key.
     ///
     /// # Errors
     /// Where the TLS or HTTP library cannot be set up.
     pub fn new(engines: &Engines, languages: LanguagePair) -> Result<Self, Failure> {
+        engines.keys().for_each(|key| ::engines::withhold(key.expose_secret()));
         let tls = tls::config()?;
         mt::Glossaries::announce(engines);
         Ok(Self {

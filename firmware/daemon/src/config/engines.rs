@@ -120,23 +120,38 @@ impl Asr {
         if let Self::Speech(engine) = self { Some(engine) } else { None }
     }
 
-    /// Whether asking it costs nothing, so that it may be asked often whether it is there.
-    pub const fn is_near(&self) -> bool {
+    /// How it is asked, where that is over HTTP or a WebSocket.
+    pub const fn service(&self) -> Option<&Service> {
         match self {
-            Self::Wyoming(_) => true,
-            Self::DeepgramListen(service) | Self::DeepgramFlux(service) => service.is_near(),
-            Self::Speech(engine) => engine.service.is_near(),
+            Self::Wyoming(_) => None,
+            Self::DeepgramListen(service) | Self::DeepgramFlux(service) => Some(service),
+            Self::Speech(engine) => Some(&engine.service),
         }
+    }
+
+    /// Whether asking it costs nothing, so that it may be asked often whether it is there.
+    pub fn is_near(&self) -> bool {
+        self.service().is_none_or(Service::is_near)
     }
 }
 
 impl Mt {
+    /// As of [`Asr::speech`].
+    pub const fn speech(&self) -> Option<&SpeechToSpeech> {
+        if let Self::Speech(engine) = self { Some(engine) } else { None }
+    }
+
+    /// How it is asked.
+    pub const fn service(&self) -> &Service {
+        match self {
+            Self::LibreTranslate(service) | Self::DeepL(service) => service,
+            Self::Speech(engine) => &engine.service,
+        }
+    }
+
     /// As of [`Asr::is_near`].
     pub const fn is_near(&self) -> bool {
-        match self {
-            Self::LibreTranslate(service) | Self::DeepL(service) => service.is_near(),
-            Self::Speech(engine) => engine.service.is_near(),
-        }
+        self.service().is_near()
     }
 }
 
@@ -146,16 +161,21 @@ impl Tts {
         if let Self::Speech(engine) = self { Some(engine) } else { None }
     }
 
-    /// As of [`Asr::is_near`].
-    pub const fn is_near(&self) -> bool {
+    /// As of [`Asr::service`].
+    pub const fn service(&self) -> Option<&Service> {
         match self {
-            Self::Wyoming(_) => true,
+            Self::Wyoming(_) => None,
             Self::DeepgramAura(service)
             | Self::ElevenLabs(service)
             | Self::OpenAi(service)
-            | Self::Xtts(service) => service.is_near(),
-            Self::Speech(engine) => engine.service.is_near(),
+            | Self::Xtts(service) => Some(service),
+            Self::Speech(engine) => Some(&engine.service),
         }
+    }
+
+    /// As of [`Asr::is_near`].
+    pub fn is_near(&self) -> bool {
+        self.service().is_none_or(Service::is_near)
     }
 }
 
@@ -184,6 +204,15 @@ impl Service {
 }
 
 impl Engines {
+    /// All keys that are sent to somebody.
+    pub fn keys(&self) -> impl Iterator<Item = &SecretString> {
+        let services = self.asr.iter().filter_map(|engine| engine.provider.service());
+        let services = services.chain(self.mt.iter().map(|engine| engine.provider.service()));
+        let services = services.chain(self.tts.iter().filter_map(|engine| engine.provider.service()));
+        let services = services.chain(self.emotion.iter().map(|engine| &engine.provider));
+        services.filter_map(|service| service.key.as_ref())
+    }
+
     pub(super) fn read(
         device: DeviceTable,
         chains: EnginesTable,
@@ -204,6 +233,10 @@ impl Engines {
             if name == DEVICE {
                 let message = format!("engine.{DEVICE}: that name is taken; its addresses stand in [device]");
                 return Err((Some(table.span()), message));
+            }
+            if name.trim().is_empty() || name.contains(char::is_control) {
+                let message = "engine: a name is one line, and not empty; give this table another one";
+                return Err((Some(table.span()), message.into()));
             }
             let provider = provider(&name, table, &glossary)?;
             all.0.insert(name, provider);

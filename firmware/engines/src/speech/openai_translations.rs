@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::pauses::Pauses;
 use super::{Interpreted, Next};
+use crate::words::shown;
 use crate::tts::pcm::Pcm;
 use crate::websocket::{Handshake, Message, url};
 use crate::{Failure, FailureKind};
@@ -260,7 +261,7 @@ impl Stream {
             ("rate_limit_exceeded", _) => FailureKind::RateLimited,
             ("session_expired", _) | (_, "server_error") => FailureKind::Down,
             _ if self.phase == Phase::Asked => FailureKind::Refused,
-            _ => return Interpreted::Warning(format!("{code} {}", reason.message)),
+            _ => return Interpreted::Warning(shown(&format!("{code} {}", reason.message))),
         };
         self.phase = Phase::Over;
         let words = if kind == FailureKind::Credential { "the key is not taken" } else { &reason.message };

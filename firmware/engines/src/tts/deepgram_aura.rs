@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Spoken;
 use super::pcm::Pcm;
+use crate::words::shown;
 use crate::deepgram::{self, MESSAGE_AT_MOST, unreadable};
 use crate::websocket::{Handshake, Message};
 use crate::{Failure, FailureKind};
@@ -229,7 +230,7 @@ impl Stream {
             self.flushes = self.flushes.saturating_sub(1);
             return Err(Failure::new(FailureKind::RateLimited, fault.detail()));
         }
-        Ok(vec![Spoken::Warning(fault.detail())])
+        Ok(vec![Spoken::Warning(shown(&fault.detail()))])
     }
 }
 
