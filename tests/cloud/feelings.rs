@@ -1,6 +1,9 @@
 //! How somebody speaks is measured beside the call, and the call never waits for it.
 
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use dragoman_tests::daemon::Daemon;
@@ -8,6 +11,8 @@ use dragoman_tests::interpreted::Call;
 use engine_emulators::{Delays, Emulator, Fault, Voices, World, hume};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::{Message, accept};
 
 use crate::clouds::{Cloud, KEY, Plan, WORDS, converse, wait_until, wait_until_tried};
 
@@ -20,6 +25,11 @@ struct Measured {
 
 impl Measured {
     fn start(faults: &[Fault]) -> Self {
+        Self::start_at(None, faults)
+    }
+
+    /// The daemon looks for the measurement there.
+    fn start_at(elsewhere: Option<String>, faults: &[Fault]) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let world = Arc::new(World::new(KEY, Voices::scripted([], []), Delays::NONE, 1));
         for fault in faults {
@@ -38,7 +48,7 @@ impl Measured {
             "[engines]\nasr = [\"first-asr\"]\nmt = [\"first-mt\"]\ntts = [\"first-tts\"]\nemotion = [\"hume\"]\n\
              [engine.hume]\nkind = \"hume\"\nurl = \"ws://{}\"\nkey_file = \"{}\"\n{}\
              [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n",
-            hume.address,
+            elsewhere.unwrap_or_else(|| hume.address.to_string()),
             key.display(),
             cloud.tables("first", &key, [None, None, None])
         ));
@@ -90,6 +100,47 @@ fn a_measurement_that_never_answers_costs_the_call_nothing() {
     let counts = measured.after(call);
     assert_eq!(counts["measurements"], 0, "{counts}");
     assert!(counts["dropped_ms"].as_u64() > Some(500), "{counts}");
+}
+
+/// Takes connections, says this on each, and closes it as if all were well; how many there were.
+fn closes_after(words: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let counted = Arc::clone(&counted);
+            thread::spawn(move || {
+                let Ok(mut socket) = accept(stream) else { return };
+                counted.fetch_add(1, Ordering::Relaxed);
+                words.iter().for_each(|words| socket.send(Message::text(*words)).unwrap_or_default());
+                let normal = CloseFrame { code: 1000.into(), reason: "bye".into() };
+                socket.close(Some(normal)).unwrap_or_default();
+                while socket.read().is_ok() {}
+            });
+        }
+    });
+    (address, taken)
+}
+
+#[test]
+fn a_measurement_that_hangs_up_at_once_is_left_alone() {
+    for words in [&[][..], &["{\"type\":\"session.updated\"}"]] {
+        let (address, taken) = closes_after(words);
+        let measured = Measured::start_at(Some(address), &[]);
+        let before = taken.load(Ordering::Relaxed);
+        let mut call = measured.call();
+        for _ in 0..2 {
+            converse(&mut call);
+        }
+        let tried = taken.load(Ordering::Relaxed) - before;
+        // Within some ten seconds: a first attempt, its retries and probes.
+        assert!((1..=8).contains(&tried), "{words:?}: {tried} connections");
+        let errors =
+            "errors_total{component=\"emotion\",engine=\"hume\",error_type=\"down\",severity=\"warning\"}";
+        assert!(measured.daemon.metric(errors) >= 1.0, "{words:?}: {}", measured.daemon.logged());
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use engines::emotion::hume::{Felt as Said, Measured, Next, Stream};
 use engines::{Failure, FailureKind};
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::chain::Line;
 use super::stage::Stage;
@@ -23,9 +23,11 @@ const MOST_FRAMES: usize = 100;
 /// Frames of silence after an utterance, by which the engine sees its end.
 const PAUSE_FRAMES: usize = 25;
 /// How long all attempts to connect may take together.
-const OPEN_DEADLINE: Duration = Duration::from_secs(10);
+const OPEN_DEADLINE: Duration = Duration::from_secs(3);
+/// A session that ends before this and measured nothing is of no use.
+const SERVED_AFTER: Duration = Duration::from_secs(10);
 /// How long a session may take to begin.
-const READY_DEADLINE: Duration = Duration::from_secs(5);
+const READY_DEADLINE: Duration = Duration::from_millis(1_500);
 /// After a failure the engine is left alone for this long.
 const REST: Duration = Duration::from_secs(10);
 /// Where nothing is to be sent.
@@ -156,7 +158,12 @@ impl Worker {
             Err(failure) => return Over::Failed(failure),
         };
         self.push(&mut stream, first);
-        let Err(over) = self.serve(&mut socket, &mut stream, queue).await;
+        let (began, before) = (Instant::now(), self.counters.measurements.load(Ordering::Relaxed));
+        let Err(mut over) = self.serve(&mut socket, &mut stream, queue).await;
+        let measured = self.counters.measurements.load(Ordering::Relaxed) > before;
+        if matches!(over, Over::Closed) && !measured && began.elapsed() < SERVED_AFTER {
+            over = Failure::new(FailureKind::Down, "the session ended before anything was measured").into();
+        }
         if let Over::Failed(failure) = &over {
             // What it failed of is held against it, though it is not tried again at once.
             let mut effort = self.line.effort(Duration::ZERO, false);
@@ -174,7 +181,8 @@ impl Worker {
         let mut effort = self.line.effort(OPEN_DEADLINE, true);
         loop {
             let turn = effort.turn().await?;
-            if let Some(opened) = effort.judge(open(&self.transport, self.stage.provider(turn.index)).await) {
+            if let Some(opened) = effort.judge(begin(&self.transport, self.stage.provider(turn.index)).await)
+            {
                 return Ok(opened);
             }
         }
@@ -187,14 +195,10 @@ impl Worker {
         stream: &mut Stream,
         queue: &mut mpsc::Receiver<Frame>,
     ) -> Result<std::convert::Infallible, Over> {
-        let ready_by = Instant::now() + READY_DEADLINE;
         loop {
             let wait = self.send(socket, stream).await?;
             tokio::select! {
                 frame = queue.recv() => self.push(stream, &frame.ok_or(Over::HungUp)?),
-                () = sleep_until(ready_by), if !stream.is_ready() => {
-                    return Err(Failure::new(FailureKind::Slow, "the session does not begin").into());
-                }
                 received = socket.receive() => match received? {
                     Received::Closed(1000 | 1001, _) => return Err(Over::Closed),
                     Received::Closed(code, reason) => return Err(Stream::closed(code, &reason).into()),
@@ -261,17 +265,15 @@ async fn open(transport: &Transport, service: &Service) -> Result<(Socket, Strea
     Ok((socket, stream))
 }
 
-/// Opens a session and hangs up.
-pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
-    let (mut socket, stream) = open(transport, service).await?;
-    socket.send(stream.close()).await?;
-    socket.close().await;
-    Ok(())
+/// Has a session begin: that somebody takes a connection proves nothing.
+async fn begin(transport: &Transport, service: &Service) -> Result<(Socket, Stream), Failure> {
+    let (mut socket, mut stream) = open(transport, service).await?;
+    let late = |_| Failure::new(FailureKind::Slow, "the session does not begin");
+    timeout(READY_DEADLINE, until_ready(&mut socket, &mut stream)).await.map_err(late)??;
+    Ok((socket, stream))
 }
 
-/// Has a session begin.
-pub(super) async fn trial(transport: &Transport, service: &Service) -> Result<(), Failure> {
-    let (mut socket, mut stream) = open(transport, service).await?;
+async fn until_ready(socket: &mut Socket, stream: &mut Stream) -> Result<(), Failure> {
     while !stream.is_ready() {
         match socket.receive().await? {
             Received::Closed(code, reason) => return Err(Stream::closed(code, &reason)),
@@ -282,6 +284,20 @@ pub(super) async fn trial(transport: &Transport, service: &Service) -> Result<()
             }
         }
     }
+    Ok(())
+}
+
+/// Opens a session and hangs up.
+pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
+    let (mut socket, stream) = open(transport, service).await?;
+    socket.send(stream.close()).await?;
+    socket.close().await;
+    Ok(())
+}
+
+/// Has a session begin.
+pub(super) async fn trial(transport: &Transport, service: &Service) -> Result<(), Failure> {
+    let (mut socket, stream) = begin(transport, service).await?;
     socket.send(stream.close()).await?;
     socket.close().await;
     Ok(())
