@@ -1,9 +1,11 @@
 //! The tables of the configuration file as they are written, before they are checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::ports::{AlsaTable, AudioSocketTable, RtpTable};
@@ -72,10 +74,42 @@ pub(super) struct DeviceTable {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct EnginesTable {
-    pub(super) asr: Option<Vec<Spanned<String>>>,
-    pub(super) mt: Option<Vec<Spanned<String>>>,
-    pub(super) tts: Option<Vec<Spanned<String>>>,
-    pub(super) emotion: Option<Vec<Spanned<String>>>,
+    pub(super) asr: Option<Spanned<Chain>>,
+    pub(super) mt: Option<Spanned<Chain>>,
+    pub(super) tts: Option<Spanned<Chain>>,
+    pub(super) emotion: Option<Spanned<Chain>>,
+}
+
+/// Names of engines.
+#[derive(Default)]
+pub(super) struct Chain(pub(super) Vec<Spanned<String>>);
+
+impl<'de> Deserialize<'de> for Chain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ChainVisitor)
+    }
+}
+
+struct ChainVisitor;
+
+impl<'de> Visitor<'de> for ChainVisitor {
+    type Value = Chain;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list, such as [\"device\"]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Chain, A::Error> {
+        let mut chain = Vec::new();
+        while let Some(name) = names.next_element()? {
+            chain.push(name);
+        }
+        Ok(Chain(chain))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Chain, E> {
+        Err(E::custom(format_args!("write a list, such as [{name:?}]")))
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,6 +120,7 @@ pub(super) struct EngineTable {
     pub(super) key_file: Option<Spanned<PathBuf>>,
     pub(super) key_credential: Option<Spanned<String>>,
     pub(super) model: Option<String>,
+    pub(super) mip_opt_out: Option<bool>,
     #[serde(default)]
     pub(super) voices: BTreeMap<String, OneOrMore>,
 }

@@ -223,6 +223,8 @@ mod tests {
         let cases = [
             ("directory = \"/p\"", "dir = \"/p\"", 2, "dir"),
             ("priority = 70", "priority = 100", 10, "media.priority"),
+            ("[media]", "[engines]\nasr = []\n[media]", 10, "at least one"),
+            ("[media]", "[engines]\nasr = \"a\"\n[media]", 10, "write a list"),
             ("[media]", "[health]\nlisten = \"here\"\n[media]", 10, "health.listen"),
             ("[media]", "[health]\nhosts = [\"a:1\"]\n[media]", 10, "health.hosts"),
             ("tcp://127.0.0.1:1", "localhost", 6, "device.speech"),

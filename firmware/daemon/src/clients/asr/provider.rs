@@ -38,11 +38,13 @@ impl Provider {
                 let mut options = deepgram_listen::Options::new(languages);
                 options.model = service.model.clone().unwrap_or(options.model);
                 options.keyterms = expected(service, asked);
+                options.mip_opt_out = service.mip_opt_out;
                 Some((Self::Listen(deepgram_listen::Stream::new(options, Duration::ZERO)), service))
             }
             Asr::DeepgramFlux(service) => {
                 let mut options = deepgram_flux::Options::new(languages);
                 options.keyterms = expected(service, asked);
+                options.mip_opt_out = service.mip_opt_out;
                 Some((Self::Flux(deepgram_flux::Stream::new(options, Duration::ZERO)), service))
             }
             Asr::Wyoming(_) | Asr::Speech(_) => None,

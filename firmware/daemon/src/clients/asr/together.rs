@@ -47,6 +47,7 @@ async fn ten_who_connect_at_once_make_one_connection() {
         key: Some("key".into()),
         key_place: None,
         model: None,
+        mip_opt_out: true,
         voices: BTreeMap::new(),
         glossary: Arc::new([]),
     };

@@ -81,7 +81,8 @@ impl Aura {
             let detail = format!("no voice speaks {language}; name one in its voices");
             Failure::new(FailureKind::Refused, detail)
         })?;
-        let stream = Stream::new(Options::new(voice.to_owned()));
+        let stream =
+            Stream::new(Options { mip_opt_out: self.service.mip_opt_out, ..Options::new(voice.to_owned()) });
         let key = self.service.key.as_ref().map_or("", |key| key.expose_secret());
         let handshake = stream.handshake(&self.service.url, key);
         Ok((stream, open(&self.transport, &handshake, Stream::refused).await?))
