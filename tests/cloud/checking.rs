@@ -1,6 +1,6 @@
 //! `dragoman engines check`, as a technician calls it.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 
 use dragoman_tests::daemon::program;
@@ -93,6 +93,29 @@ fn a_dead_network_and_a_bad_certificate_are_told() {
     let (_, report) = clouds.checked(Some(&authority));
     assert_eq!(failing_of(&report, "certificate"), ["first-asr", "first-tts"], "{report:#}");
     assert_eq!(stranger.told.load(Ordering::Relaxed), 0, "nothing is said to it");
+}
+
+/// Exit code and words of a check that writes there.
+fn checked_into(clouds: &Clouds, more: &[&str], out: Stdio) -> (Option<i32>, String) {
+    let config = clouds.daemon.directory().join("dragomand.toml");
+    let mut command = Command::new(program("dragoman"));
+    command.args(["engines", "check", "--config"]).arg(config).args(more).stdout(out).stderr(Stdio::piped());
+    let output = command.spawn().expect("it starts").wait_with_output().expect("it runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn who_reads_no_further_gets_no_words_and_a_full_disk_gets_some() {
+    let clouds = Clouds::start();
+    for more in [&[][..], &["--json"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(checked_into(&clouds, more, writer.into()), (Some(0), String::new()));
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is always full");
+        let (code, words) = checked_into(&clouds, more, full.into());
+        assert_eq!(code, Some(2), "{words}");
+        assert!(words.starts_with("dragoman: the report cannot be written: "), "{words}");
+    }
 }
 
 #[test]

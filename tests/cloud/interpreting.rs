@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dragoman_tests::daemon::Daemon;
+use dragoman_tests::daemon::{Daemon, program};
 use dragoman_tests::interpreted::Call;
 use engine_emulators::{
     Counts, Delays, Emulator, Fault, Line, Voices, World, deepl_voice, openai_translations,
 };
+use serde_json::Value;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::clouds::{Cloud, KEY, Plan, WORDS, converse, voices, wait_until_tried};
@@ -26,6 +29,7 @@ struct Interpreted {
     spare: Cloud,
     daemon: Daemon,
     runtime: Runtime,
+    _keys: TempDir,
 }
 
 impl Interpreted {
@@ -35,6 +39,11 @@ impl Interpreted {
     }
 
     fn start_with(vendor: Vendor, voices: Voices, stages: &[&str]) -> Self {
+        Self::start_besides(vendor, voices, stages, [None, None, None])
+    }
+
+    /// The daemon looks for the spare's stages elsewhere.
+    fn start_besides(vendor: Vendor, voices: Voices, stages: &[&str], spare_at: [Option<String>; 3]) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let world = Arc::new(World::new(KEY, voices, Delays::NONE, 1));
         let (interpreter, spare) = runtime.block_on(async {
@@ -47,9 +56,15 @@ impl Interpreted {
         let directory = tempfile::tempdir().expect("a directory");
         let key = directory.path().join("key");
         std::fs::write(&key, KEY).expect("a key file");
-        let daemon = Daemon::start_with(&configuration(vendor, stages, &interpreter, &spare, &key));
+        let daemon = Daemon::start_with(&configuration(
+            vendor,
+            stages,
+            &interpreter,
+            &spare.tables("spare", &key, spare_at),
+            &key,
+        ));
         wait_until_tried(&daemon);
-        Self { interpreter: Some(interpreter), spare, daemon, runtime }
+        Self { interpreter: Some(interpreter), spare, daemon, runtime, _keys: directory }
     }
 
     fn call(&self) -> Call {
@@ -76,13 +91,7 @@ impl Interpreted {
     }
 }
 
-fn configuration(
-    vendor: Vendor,
-    stages: &[&str],
-    interpreter: &Emulator,
-    spare: &Cloud,
-    key: &Path,
-) -> String {
+fn configuration(vendor: Vendor, stages: &[&str], interpreter: &Emulator, spare: &str, key: &Path) -> String {
     let mut text = "[engines]\n".to_owned();
     for stage in ["asr", "mt", "tts"] {
         let first = if stages.contains(&stage) { "\"direct\", " } else { "" };
@@ -97,8 +106,51 @@ fn configuration(
     let room = "[[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n";
     text + &format!(
         "[engine.direct]\nkind = \"{kind}\"\nurl = \"{scheme}://{address}\"\nkey_file = \"{key_file}\"\n"
-    ) + &spare.tables("spare", key, [None, None, None])
+    ) + spare
         + room
+}
+
+/// The report of `dragoman engines check`, and its exit code.
+fn checked(daemon: &Daemon) -> (Option<i32>, Value) {
+    let config = daemon.directory().join("dragomand.toml");
+    let output = Command::new(program("dragoman"))
+        .args(["engines", "check", "--json", "--config"])
+        .arg(config)
+        .output()
+        .expect("it runs");
+    (output.status.code(), serde_json::from_slice(&output.stdout).expect("an object"))
+}
+
+#[test]
+fn one_engine_is_tried_once_for_all_its_stages() {
+    for vendor in [Vendor::DeepL, Vendor::OpenAi] {
+        let cloud = Interpreted::start(vendor);
+        thread::sleep(Duration::from_secs(2));
+        assert_eq!(cloud.counts().connections, 1, "{vendor:?}: a probe");
+        let (code, report) = checked(&cloud.daemon);
+        assert_eq!(code, Some(0), "{report:#}");
+        let lines = report["engines"].as_array().expect("a list").iter();
+        let direct: Vec<_> = lines.filter(|line| line["engine"] == "direct").collect();
+        assert_eq!(direct.len(), 3);
+        for line in direct {
+            assert!(line["fault"].is_null() && line["connect_ms"].is_u64(), "{line}");
+            assert_eq!(line["alone"], line["stage"] == "asr", "{line}");
+            // Nothing is shown that was not measured.
+            assert!(line["answer_ms"].as_u64() != Some(0), "{line}");
+        }
+    }
+}
+
+#[test]
+fn who_translates_only_what_it_heard_cannot_serve_alone() {
+    let nobody = |scheme: &str| Some(format!("{scheme}://127.0.0.1:1"));
+    let voices = voices("direct", &WORDS.map(Line::from));
+    let spare_at = [None, nobody("http"), nobody("ws")];
+    let cloud = Interpreted::start_besides(Vendor::DeepL, voices, &["asr", "mt", "tts"], spare_at);
+    let (status, health) = cloud.daemon.health();
+    assert_eq!((status, &health["status"]), (503, &"failing".into()), "{health:#}");
+    let (code, report) = checked(&cloud.daemon);
+    assert_eq!((code, &report["lost"]), (Some(1), &serde_json::json!(["mt", "tts"])), "{report:#}");
 }
 
 #[test]

@@ -23,6 +23,8 @@ struct Line {
     address: String,
     connect_ms: Option<u64>,
     answer_ms: Option<u64>,
+    /// Whether it does this for whatever is said, and not only for what it heard itself.
+    alone: bool,
     fault: Option<Fault>,
 }
 
@@ -37,7 +39,9 @@ struct Fault {
 impl Report {
     pub(crate) fn new(trials: &[Trial]) -> Self {
         let engines: Vec<Line> = trials.iter().map(Line::new).collect();
-        let works = |stage: &str| engines.iter().any(|line| line.stage == stage && line.fault.is_none());
+        let works = |stage: &str| {
+            engines.iter().any(|line| line.stage == stage && line.alone && line.fault.is_none())
+        };
         let lost: Vec<_> = ["asr", "mt", "tts"].into_iter().filter(|stage| !works(stage)).collect();
         Self { ok: lost.is_empty(), engines, lost }
     }
@@ -57,6 +61,7 @@ impl Line {
             address: trial.site.address.clone(),
             connect_ms: ms(&trial.connect),
             answer_ms: answer.and_then(ms),
+            alone: trial.alone,
             fault,
         }
     }
@@ -76,7 +81,8 @@ impl fmt::Display for Report {
             let (connect, answer) = (took(line.connect_ms), took(line.answer_ms));
             write!(f, "{:<7}  {:<width$}  {connect:>7}  {answer:>8}  ", line.stage, line.engine)?;
             match &line.fault {
-                None => writeln!(f, "works")?,
+                None if line.alone => writeln!(f, "works")?,
+                None => writeln!(f, "works for what it hears; others speak the announcement")?,
                 Some(fault) => writeln!(f, "{} ({})", fault.advice, fault.detail)?,
             }
         }
@@ -97,7 +103,7 @@ mod tests {
         let site = Site { address: "wss://a".into(), key: Some("/key".into()) };
         let took = Ok(Duration::from_millis(120));
         let answer = failure.map_or(took.clone(), |kind| Err(Failure::new(kind, "HTTP status 401")));
-        Trial { stage, engine: "cloud".into(), site, connect: took, answer: Some(answer) }
+        Trial { stage, engine: "cloud".into(), alone: true, site, connect: took, answer: Some(answer) }
     }
 
     #[test]
@@ -109,6 +115,15 @@ mod tests {
         let lines: Vec<_> = report.to_string().lines().map(str::to_owned).collect();
         assert_eq!(lines[2], "asr      cloud    120 ms    120 ms  works");
         assert!(lines[1].contains("put the key of cloud into /key"), "{}", lines[1]);
+    }
+
+    #[test]
+    fn who_only_goes_on_with_what_it_heard_cannot_do_a_stage_alone() {
+        let goes_on = |stage| Trial { alone: false, ..trial(stage, None) };
+        let mut trials = vec![trial("asr", None), goes_on("mt"), goes_on("tts")];
+        assert_eq!(Report::new(&trials).lost, ["mt", "tts"]);
+        trials.extend([trial("mt", None), trial("tts", None)]);
+        assert!(Report::new(&trials).ok);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::{Asr, Engines, Mt, Service, Tts};
 use crate::hub::now;
-use stage::{Due, Stage};
+use stage::{Due, Role, Stage};
 
 pub use advice::Site;
 pub use asr::{AsrInput, Recogniser};
@@ -133,13 +133,13 @@ impl Outside {
                 glossaries: Arc::default(),
                 profiles: Arc::default(),
             },
-            asr: Stage::new("asr", &engines.asr, |asr| look_every(asr.is_near())),
-            mt: Stage::new("mt", &engines.mt, |mt| look_every(mt.is_near())),
-            tts: Stage::new("tts", &engines.tts, |tts| look_every(tts.is_near())),
+            asr: Stage::new("asr", &engines.asr, |asr| role(asr.is_near(), false)),
+            mt: Stage::new("mt", &engines.mt, |mt| role(mt.is_near(), mt.speech().is_some())),
+            tts: Stage::new("tts", &engines.tts, |tts| role(tts.is_near(), tts.speech().is_some())),
             languages,
             notices: Notices::default(),
             emotion: (!engines.emotion.is_empty())
-                .then(|| Stage::new("emotion", &engines.emotion, |service| look_every(service.is_near()))),
+                .then(|| Stage::new("emotion", &engines.emotion, |service| role(service.is_near(), false))),
             translations: Arc::default(),
         })
     }
@@ -170,11 +170,26 @@ impl Outside {
         let asr = probe_due(&self.asr, wire, all, move |wire, asr, real| async move {
             if real { trial::asr(&wire, &asr, languages).await } else { asr::probe(&wire, &asr).await }
         });
-        let mt = probe_due(&self.mt, wire, all, move |wire, mt, real| async move {
-            if real { trial::mt(&wire, &mt, languages).await } else { mt::probe(&wire, &mt).await }
+        // Who does all three stages is asked once, where he hears.
+        let mt = probe_due(&self.mt, wire, all, |wire, mt, real| {
+            let hears = Arc::clone(&self.asr);
+            async move {
+                match mt.speech() {
+                    Some(engine) => hears.known(&engine.service.name),
+                    None if real => trial::mt(&wire, &mt, languages).await,
+                    None => mt::probe(&wire, &mt).await,
+                }
+            }
         });
-        let tts = probe_due(&self.tts, wire, all, move |wire, tts, real| async move {
-            if real { trial::tts(&wire, &tts, languages).await } else { tts::probe(&wire, &tts).await }
+        let tts = probe_due(&self.tts, wire, all, |wire, tts, real| {
+            let hears = Arc::clone(&self.asr);
+            async move {
+                match tts.speech() {
+                    Some(engine) => hears.known(&engine.service.name),
+                    None if real => trial::tts(&wire, &tts, languages).await,
+                    None => tts::probe(&wire, &tts).await,
+                }
+            }
         });
         let emotion = self.emotion.iter().flat_map(|stage| {
             probe_due(stage, wire, all, |wire, service, real| async move {
@@ -219,7 +234,8 @@ where
     stage.due(all).into_iter().map(start).collect()
 }
 
-/// An engine next door costs nothing to look after; one far away would count each request.
-const fn look_every(is_near: bool) -> Duration {
-    if is_near { NEAR_EVERY } else { FAR_EVERY }
+/// An engine next door costs nothing to look after; one far away would count each request. One that only goes on with
+/// what it `heard` is looked after where it hears.
+const fn role(is_near: bool, heard: bool) -> Role {
+    Role { look_every: if is_near || heard { NEAR_EVERY } else { FAR_EVERY }, alone: !heard }
 }

@@ -27,8 +27,16 @@ pub(super) struct Shared<P> {
     pub(super) state: Mutex<recovery::Engine>,
     site: Site,
     known: Mutex<Known>,
+    role: Role,
+}
+
+/// How an engine takes part in its stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Role {
     /// How long nothing may be heard of it while nobody needs it.
-    look_every: Duration,
+    pub(super) look_every: Duration,
+    /// See [`EngineReport::alone`].
+    pub(super) alone: bool,
 }
 
 #[derive(Default)]
@@ -55,6 +63,8 @@ pub struct EngineReport {
     pub stage: &'static str,
     /// As the configuration calls it.
     pub name: String,
+    /// Whether it does this for whatever is said, announcements too, and not only for what it heard itself.
+    pub alone: bool,
     /// How well it works.
     pub health: HealthState,
     /// Whether it is asked.
@@ -99,13 +109,9 @@ pub(super) struct Due {
 }
 
 impl<P> Stage<P> {
-    /// Nothing is held against any of `chain`'s engines, of which there is at least one. Each is looked after as often
-    /// as `look_every` says.
-    pub(super) fn new(
-        name: &'static str,
-        chain: &[Engine<P>],
-        look_every: impl Fn(&P) -> Duration,
-    ) -> Arc<Self>
+    /// Nothing is held against any of `chain`'s engines, of which there is at least one. Each takes part as
+    /// `role` says.
+    pub(super) fn new(name: &'static str, chain: &[Engine<P>], role: impl Fn(&P) -> Role) -> Arc<Self>
     where
         P: Clone,
         for<'a> &'a P: Into<Site>,
@@ -116,7 +122,7 @@ impl<P> Stage<P> {
             state: Mutex::default(),
             site: (&engine.provider).into(),
             known: Mutex::default(),
-            look_every: look_every(&engine.provider),
+            role: role(&engine.provider),
         };
         Arc::new(Self { name, engines: chain.iter().map(shared).collect() })
     }
@@ -142,6 +148,12 @@ impl<P> Stage<P> {
         self.engines[due.index].probed(self.name, due.permit, outcome.as_ref().err());
     }
 
+    /// What is known of the engine of this name.
+    pub(super) fn known(&self, name: &str) -> Result<(), Failure> {
+        let engine = self.engines.iter().find(|engine| engine.name == name);
+        engine.and_then(Shared::fault).map_or(Ok(()), Err)
+    }
+
     /// How each engine does.
     pub(super) fn report(&self) -> impl Iterator<Item = EngineReport> {
         self.engines.iter().map(|engine| engine.report(self.name))
@@ -164,7 +176,7 @@ impl<P> Shared<P> {
         let doubted = known.is_doubted(now);
         let permit = if all || state.next_probe().is_some_and(|at| at <= now) {
             Some(state.ask_again(now)?)
-        } else if doubted || now.since(known.heard) >= self.look_every {
+        } else if doubted || now.since(known.heard) >= self.role.look_every {
             None
         } else {
             return None;
@@ -246,6 +258,7 @@ impl<P> Shared<P> {
         EngineReport {
             stage,
             name: self.name.clone(),
+            alone: self.role.alone,
             health: engine.health(now()).max(least),
             breaker: engine.breaker(),
             success_rate: engine.success_rate(now()),
@@ -288,7 +301,10 @@ mod tests {
 
     fn stage() -> Arc<Stage<Endpoint>> {
         let provider = Endpoint::Tcp("127.0.0.1".into(), 1);
-        Stage::new("mt", &[Engine { name: "cloud".into(), provider }], |_| DOUBT_EVERY)
+        Stage::new("mt", &[Engine { name: "cloud".into(), provider }], |_| Role {
+            look_every: DOUBT_EVERY,
+            alone: true,
+        })
     }
 
     fn refused() -> Failure {

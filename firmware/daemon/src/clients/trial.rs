@@ -2,19 +2,23 @@
 
 use std::time::{Duration, Instant};
 
+use audio_path::Frame;
 use engines::{Failure, FailureKind};
 use session::{Language, LanguagePair};
 use tokio::time::timeout;
 
 use super::mt::TranslateJob;
+use super::speech::Took;
 use super::{Exchanges, Outside, Site, Transport};
-use crate::config::{Asr, Engine, Mt, Service, Tts};
+use crate::config::{Asr, Engine, Mt, Service, SpeechToSpeech, Tts};
 
 /// How long an engine on a busy Pi may take to answer.
 const DEADLINE: Duration = Duration::from_secs(8);
 /// How long it may take to be reached.
 const REACH_DEADLINE: Duration = Duration::from_secs(4);
 const WORD: &str = "yes";
+/// Half a second.
+const PAUSE_FRAMES: usize = 25;
 
 /// What came of trying an engine.
 #[derive(Clone, Debug)]
@@ -23,12 +27,14 @@ pub struct Trial {
     pub stage: &'static str,
     /// As the configuration calls it.
     pub engine: String,
+    /// Whether it does this for whatever is said, and not only for what it heard itself.
+    pub alone: bool,
     /// Where it was asked.
     pub site: Site,
     /// How long it took to be reached, TLS and a first exchange included.
     pub connect: Result<Duration, Failure>,
     /// How long the first answer to a real request took, connecting included; that it was not made, where the engine
-    /// could not be reached.
+    /// could not be reached or heard nothing to go on with. Where it does all stages: from the end of what was said.
     pub answer: Option<Result<Duration, Failure>>,
 }
 
@@ -45,6 +51,50 @@ impl Outside {
         let probe = Box::pin(super::asr::probe(&self.transport, &engine.provider));
         let answer = Box::pin(asr(&self.transport, &engine.provider, languages));
         try_both("asr", &engine.name, (&engine.provider).into(), probe, answer).await
+    }
+
+    /// Has a word interpreted by the engine, which does all stages, as one of `voices` speaks it; a second of silence
+    /// where nobody does. What came of it in `asr`, `mt` and `tts`.
+    pub async fn try_speech(
+        &self,
+        engine: &Engine<Asr>,
+        speech: &SpeechToSpeech,
+        voices: &[Engine<Tts>],
+        languages: LanguagePair,
+    ) -> [Trial; 3] {
+        let word = self.word(voices, languages.both()[0]).await;
+        let connect =
+            timed(REACH_DEADLINE, super::speech::probe(&self.transport, speech)).await.map(|(took, ())| took);
+        let asked = super::speech::trial(&self.transport, speech, languages.both(), &word);
+        let done = if connect.is_ok() { Some(timed(DEADLINE, Box::pin(asked)).await) } else { None };
+        let trial = |stage, took: fn(&Took) -> Option<Duration>| Trial {
+            stage,
+            engine: engine.name.clone(),
+            alone: stage == "asr",
+            site: (&engine.provider).into(),
+            connect: connect.clone(),
+            answer: done.clone().and_then(|done| done.map(|(_, stages)| took(&stages)).transpose()),
+        };
+        [
+            trial("asr", |took| Some(took.heard)),
+            trial("mt", |took| took.translated),
+            trial("tts", |took| took.spoken),
+        ]
+    }
+
+    /// A word as the first of `voices` speaks it that does, between silence.
+    async fn word(&self, voices: &[Engine<Tts>], language: Language) -> Vec<Frame> {
+        let mut frames = vec![Frame::SILENCE; PAUSE_FRAMES];
+        for voice in voices.iter().filter(|voice| voice.provider.speech().is_none()) {
+            let spoken = super::tts::word(&self.transport, &voice.provider, language);
+            if let Ok((_, samples)) = timed(DEADLINE, Box::pin(spoken)).await {
+                let (whole, _) = samples.as_chunks();
+                frames.extend(whole.iter().map(|samples| Frame(*samples)));
+                break;
+            }
+        }
+        frames.extend([Frame::SILENCE; PAUSE_FRAMES]);
+        frames
     }
 
     /// Has a word translated.
@@ -99,17 +149,18 @@ async fn try_both(
     probe: impl Future<Output = Result<(), Failure>>,
     answer: impl Future<Output = Result<(), Failure>>,
 ) -> Trial {
-    let connect = timed(REACH_DEADLINE, probe).await;
-    let answer = if connect.is_ok() { Some(timed(DEADLINE, answer).await) } else { None };
-    Trial { stage, engine: engine.to_owned(), site, connect, answer }
+    let connect = timed(REACH_DEADLINE, probe).await.map(|(took, ())| took);
+    let answer =
+        if connect.is_ok() { Some(timed(DEADLINE, answer).await.map(|(took, ())| took)) } else { None };
+    Trial { stage, engine: engine.to_owned(), alone: true, site, connect, answer }
 }
 
-async fn timed(
+async fn timed<T>(
     limit: Duration,
-    asked: impl Future<Output = Result<(), Failure>>,
-) -> Result<Duration, Failure> {
+    asked: impl Future<Output = Result<T, Failure>>,
+) -> Result<(Duration, T), Failure> {
     let began = Instant::now();
     let late = |_| Failure::new(FailureKind::Slow, format!("no answer within {} s", limit.as_secs()));
-    timeout(limit, asked).await.map_err(late).flatten()?;
-    Ok(began.elapsed())
+    let done = timeout(limit, asked).await.map_err(late).flatten()?;
+    Ok((began.elapsed(), done))
 }

@@ -41,7 +41,8 @@ pub(super) async fn answer(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
 
 fn health(hub: &Hub) -> Health {
     let engines = hub.outside.report();
-    let is_lost = |stage: &str| engines.iter().filter(|engine| engine.stage == stage).all(|e| !e.serves());
+    // Nothing is interpreted before the announcement, and that is nobody's who only goes on with what it heard.
+    let is_lost = |stage: &str| !engines.iter().any(|e| e.stage == stage && e.alone && e.serves());
     let fails = ["asr", "mt", "tts"].into_iter().any(is_lost);
     let reasons: Vec<Reason> =
         engines.iter().filter_map(engine_fault).chain(telephone(hub)).chain(refused_by_kernel(hub)).collect();

@@ -1,6 +1,7 @@
 //! Engines that hear, translate and speak: what a leg asks of one in three stages goes through one session.
 
 mod provider;
+mod trial;
 mod utterance;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use super::Transport;
 use super::stage::Stage;
 use crate::config::{Asr, SpeechToSpeech};
 
+pub(super) use self::trial::{Took, trial};
 pub(super) use self::utterance::{Command, Session};
 
 /// Utterances whose translation or speech may still be asked for.

@@ -123,6 +123,11 @@ impl Session {
         }
     }
 
+    /// When something was sent to it last.
+    pub(super) fn sent(&self) -> Option<Instant> {
+        self.state.borrow().sent
+    }
+
     /// What was said, and its translation, as far as they are known.
     pub(super) fn texts(&self) -> (String, String) {
         let state = self.state.borrow();

@@ -28,7 +28,7 @@ use crate::config::{Service, Tts};
 use crate::hub::now;
 
 pub use profiles::{MadeVoice, Profiles, VoiceKey, VoiceOwner, make_voice};
-pub(super) use trial::trial;
+pub(super) use trial::{trial, word};
 
 /// How long a text may take to be spoken, retries and other engines included.
 const DEADLINE: Duration = Duration::from_secs(6);
