@@ -26,7 +26,6 @@ const FRAME_AT_MOST: Duration = Duration::from_secs(10);
 /// What a network may jolt together.
 const JOLT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(60);
-const CLOSES_WITHIN: Duration = Duration::from_secs(2);
 const USUAL_TIMER_MS: u64 = 3_000;
 
 /// Serves on a loopback port, 0 for a free one.
@@ -98,17 +97,8 @@ impl Session {
     async fn serve(mut self, socket: WebSocket, fault: Option<Fault>) {
         let mut open = self.world.connect();
         let mut line = Line::new(socket, fault);
-        tokio::select! {
-            () = open.ended() => return,
-            done = self.listen(&mut line) => {
-                if let Err(gone) = done {
-                    log::debug!("the client is gone: {gone}");
-                }
-            }
-        }
-        let gone = async { while let Some(Ok(_)) = line.socket.recv().await {} };
-        if timeout(CLOSES_WITHIN, gone).await.is_err() {
-            log::debug!("the client does not close");
+        if open.outlives(self.listen(&mut line)).await {
+            line.closed().await;
         }
     }
 

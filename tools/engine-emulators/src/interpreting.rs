@@ -8,10 +8,13 @@ use axum::Error;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::language::guess;
 use crate::{Fault, Voices, World};
 
+/// How long a client may take to close.
+const CLOSES_WITHIN: Duration = Duration::from_secs(2);
 /// Louder than this is speech; 16 bit.
 const QUIET: u16 = 500;
 /// The rate at which speech is heard.
@@ -131,6 +134,14 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Waits for the client to close it, too.
+    pub(crate) async fn closed(mut self) {
+        let gone = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        if timeout(CLOSES_WITHIN, gone).await.is_err() {
+            log::debug!("the client does not close");
+        }
+    }
+
     pub(crate) fn new(socket: WebSocket, fault: Option<Fault>) -> Self {
         Self { socket, fault, answered: false }
     }

@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::http::{PACE, bytes_in};
 use crate::interpreting::{HEARING_RATE, Interpreter, Line, halves, lasts, samples};
@@ -28,7 +28,6 @@ const FRAME: Duration = Duration::from_millis(200);
 const MODELS: [&str; 1] = ["gpt-realtime-translate"];
 const TRANSCRIBERS: [&str; 1] = ["gpt-realtime-whisper"];
 const MESSAGE_AT_MOST: usize = 16 << 20;
-const CLOSES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Serves on a loopback port, 0 for a free one.
 ///
@@ -116,17 +115,8 @@ impl Session {
     async fn serve(mut self, socket: WebSocket, fault: Option<Fault>) {
         let mut open = self.interpreter.world.connect();
         let mut line = Line::new(socket, fault);
-        tokio::select! {
-            () = open.ended() => return,
-            done = self.listen(&mut line) => {
-                if let Err(gone) = done {
-                    log::debug!("the client is gone: {gone}");
-                }
-            }
-        }
-        let gone = async { while let Some(Ok(_)) = line.socket.recv().await {} };
-        if timeout(CLOSES_WITHIN, gone).await.is_err() {
-            log::debug!("the client does not close");
+        if open.outlives(self.listen(&mut line)).await {
+            line.closed().await;
         }
     }
 

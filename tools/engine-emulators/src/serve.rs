@@ -69,6 +69,19 @@ pub struct OpenConnection {
 }
 
 impl OpenConnection {
+    /// Whether the session, which `listens` to its client, is over before the emulator.
+    pub(crate) async fn outlives(&mut self, listens: impl Future<Output = Result<(), axum::Error>>) -> bool {
+        tokio::select! {
+            () = self.ended() => false,
+            done = listens => {
+                if let Err(gone) = done {
+                    log::debug!("the client is gone: {gone}");
+                }
+                true
+            }
+        }
+    }
+
     /// Comes when the emulator is dropped: an upgraded connection is no part of the server and must end itself.
     pub async fn ended(&mut self) {
         // Fails when the world is gone, and it is ours.

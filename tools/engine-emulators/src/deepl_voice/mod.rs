@@ -32,7 +32,6 @@ const CHUNK_LASTS_AT_MOST: Duration = Duration::from_secs(1);
 /// What a network may jolt together.
 const JOLT: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(30);
-const CLOSES_WITHIN: Duration = Duration::from_secs(2);
 /// Speech is sent in pieces of this length.
 const PIECE: Duration = Duration::from_millis(200);
 /// What is tentative changes this often.
@@ -147,17 +146,8 @@ impl Session {
     async fn serve(mut self, socket: WebSocket, fault: Option<Fault>) {
         let mut open = self.server.interpreter.world.connect();
         let mut line = Line::new(socket, fault);
-        tokio::select! {
-            () = open.ended() => return,
-            done = self.listen(&mut line) => {
-                if let Err(gone) = done {
-                    log::debug!("the client is gone: {gone}");
-                }
-            }
-        }
-        let gone = async { while let Some(Ok(_)) = line.socket.recv().await {} };
-        if timeout(CLOSES_WITHIN, gone).await.is_err() {
-            log::debug!("the client does not close");
+        if open.outlives(self.listen(&mut line)).await {
+            line.closed().await;
         }
     }
 
