@@ -20,11 +20,12 @@ const WORDS: usize = 40;
 const PAUSE: (usize, usize) = (18, 13);
 /// Until the text of what was said comes.
 const ANSWER: Duration = Duration::from_millis(350);
-/// The matrix's 250 ms, and what the machine that tests it may be late by.
-const RECONNECTED: Duration = Duration::from_millis(250 + 50);
-
-/// No machine is late by more.
-const EXCUSED: Duration = Duration::from_secs(1);
+/// How soon a line that broke has its successor …
+const RECONNECTED: Duration = Duration::from_millis(250);
+/// … but for so many of a hundred, in all talks together: twenty boxes share the machine that tests this …
+const LATE_OF_A_HUNDRED: usize = 1;
+/// … and never later than this.
+const LATEST: Duration = Duration::from_secs(1);
 
 struct Talk {
     clouds: Clouds,
@@ -37,8 +38,14 @@ struct Talk {
 fn no_word_is_lost_over_two_hundred_disconnects() {
     let talks: Vec<_> = (0..TALKS).map(|seed| thread::spawn(move || Talk::start(seed).run())).collect();
     let outcomes = talks.into_iter().map(|talk| talk.join().expect("a talk without loss"));
-    let broken: u64 = outcomes.sum();
-    assert!(broken >= TALKS * BREAKS, "only {broken} disconnects");
+    let mut reconnects: Vec<Duration> = outcomes.flatten().collect();
+    reconnects.sort_unstable();
+    let all = reconnects.len();
+    assert!(all as u64 >= TALKS * BREAKS, "only {all} disconnects");
+    let late: Vec<_> = reconnects.into_iter().filter(|took| *took > RECONNECTED).collect();
+    println!("{} of {all} lines had no successor within {RECONNECTED:?}: {late:?}", late.len());
+    assert!(late.len() * 100 <= all * LATE_OF_A_HUNDRED, "{} of {all}: {late:?}", late.len());
+    assert!(late.iter().all(|took| *took < LATEST), "{late:?}");
 }
 
 impl Talk {
@@ -51,8 +58,8 @@ impl Talk {
         Self { clouds, call, random: fastrand::Rng::with_seed(seed), said: 0 }
     }
 
-    /// Talks until the line broke often enough; how often it did.
-    fn run(mut self) -> u64 {
+    /// Talks until the line broke often enough; how long each break lasted.
+    fn run(mut self) -> Vec<Duration> {
         let until = Instant::now() + Duration::from_secs(120);
         while self.broken() < BREAKS {
             assert!(Instant::now() < until, "only {} disconnects", self.broken());
@@ -60,7 +67,7 @@ impl Talk {
             self.say();
         }
         self.compare();
-        self.broken()
+        self.reconnects()
     }
 
     fn broken(&self) -> u64 {
@@ -113,19 +120,26 @@ impl Talk {
         let text = finals.filter_map(|event| event["text"].as_str()).collect::<Vec<_>>().join(" ");
         let said = (0..self.said).map(marks::word).collect::<Vec<_>>().join(" ");
         assert_eq!(text, said, "{}", self.clouds.daemon.logged());
-        let mut late = self.reconnects();
-        late.retain(|took| *took > RECONNECTED);
-        // Twenty boxes share this machine: one may have had to wait for it.
-        let excused = late.len() <= 1 && late.iter().all(|took| *took < EXCUSED);
-        assert!(excused, "not connected again in time: {late:?}");
     }
 
-    /// From the end of each connection to the beginning of the next one, to whichever service.
+    /// From the end of each connection to the beginning of its own successor, to whichever service: every break is in
+    /// the midst of speech, and has one.
     fn reconnects(&self) -> Vec<Duration> {
-        let [(begun, broken), (also_begun, also_broken)] =
-            self.clouds().map(|cloud| cloud.lines[0].begun_and_broken());
-        let begun = [begun, also_begun].concat();
-        let next = |broke: &Instant| begun.iter().filter(|at| *at > broke).min().map(|at| *at - *broke);
-        [broken, also_broken].concat().iter().filter_map(next).collect()
+        let mut events: Vec<(Instant, bool)> = Vec::new();
+        for cloud in self.clouds() {
+            let (begun, broken) = cloud.lines[0].begun_and_broken();
+            events.extend(begun.into_iter().map(|at| (at, false)));
+            events.extend(broken.into_iter().map(|at| (at, true)));
+        }
+        events.sort_unstable();
+        let followed = |place: usize| events.get(place + 1).filter(|(_, broke)| !broke).map(|(at, _)| *at);
+        let breaks = events.iter().enumerate().filter(|(_, (_, broke))| *broke);
+        breaks
+            .map(|(place, (broke, _))| {
+                let next = followed(place);
+                let next = next.unwrap_or_else(|| panic!("no successor: {}", self.clouds.daemon.logged()));
+                next - *broke
+            })
+            .collect()
     }
 }

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dragoman_tests::interpreted::Call;
+
 use crate::clouds::{Clouds, Plan, converse};
 use crate::relay::Weather;
 
@@ -44,6 +46,33 @@ fn a_line_that_swallows_all_is_noticed_within_three_seconds() {
     let cases: [fn(); 3] = [hearing, || answering("mt", 1), || answering("tts", 2)];
     let failed = cases.map(thread::spawn).map(|case| case.join().is_err());
     assert_eq!(failed, [false; 3]);
+}
+
+#[test]
+fn a_voices_idle_line_that_is_hung_up_is_open_again_before_the_next_text() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    converse(&mut call);
+    let counts = || clouds.first.spoken();
+    // The announcement was in both languages.
+    let (open, before) = (counts().open, counts().connections);
+    assert_eq!(open, 2, "{:?}", counts());
+    let wait = |call: &mut Call, lines: u64| {
+        let until = Instant::now() + Duration::from_secs(5);
+        while counts().open != lines {
+            assert!(Instant::now() < until, "not {lines} lines: {:?}\n{}", counts(), clouds.daemon.logged());
+            call.pass(false);
+        }
+    };
+    clouds.first.lines[2].set(Weather::HangsUp);
+    wait(&mut call, 0);
+    clouds.first.lines[2].set(Weather::Good);
+    wait(&mut call, open);
+    let again = counts().connections;
+    assert!(again >= before + open, "{:?}", counts());
+    let (_, said, _) = converse(&mut call);
+    assert_eq!(said, "first where is the station");
+    assert_eq!(counts().connections, again, "the line was open already");
 }
 
 /// Nobody tells where the first cloud's engine of one stage is; the media thread does not wait for that.

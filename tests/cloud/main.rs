@@ -18,6 +18,7 @@ mod queue;
 mod reasons;
 mod relay;
 mod remembering;
+mod repeating;
 mod serving;
 mod strangers;
 mod unanswered;

@@ -24,6 +24,8 @@ pub(crate) enum Weather {
     Swallows,
     /// All that is sent comes once it is good again, as it does where packets were lost.
     Down,
+    /// Whoever is connected, or connects, is hung up on.
+    HangsUp,
 }
 
 /// What became of one connection that carried audio.
@@ -143,8 +145,10 @@ impl Pass {
 
     async fn pass_on(&mut self) {
         let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        let mut told = self.weather.clone();
         loop {
             tokio::select! {
+                _ = told.wait_for(|weather| *weather == Weather::HangsUp) => return,
                 read = self.client.read(&mut up) => {
                     let Ok(read @ 1..) = read else { return };
                     self.count(read);

@@ -10,6 +10,9 @@ use session::recovery::{Backoff, Chain, Failed, Permit, Recovery, Serving, Step}
 use super::stage::{Shared, Stage, lock, meaning};
 use crate::hub::now;
 
+/// Of all draws so many: a new line is there within the time of a first wait, connecting included.
+const NEW_LINE_DRAWS: u32 = u32::MAX / 5 * 4;
+
 /// An attempt: by which engine, and whether no other comes after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
@@ -198,10 +201,11 @@ impl<P> Effort<'_, P> {
         }
     }
 
-    /// The turn's line broke after it had served. That speaks against the engine, but a new line is a new request and
-    /// not the retry of a failed one: where it breaks seldom, it may do so for ever.
+    /// The turn's line broke after it had served. That is a failure of the engine's, and counted against its health and
+    /// its breaker as any other; but a new line is a new request and not the retry of a failed one, and no step of a
+    /// recovery: where it breaks seldom, it may do so for ever.
     pub(super) fn interrupted<T>(&mut self, failure: Failure) -> Option<T> {
-        let (now, draw) = (now(), fastrand::u32(..));
+        let (now, draw) = (now(), fastrand::u32(..NEW_LINE_DRAWS));
         let Some(at) = Backoff::new().next(now, meaning(&failure), self.deadline, draw) else {
             return self.judge(Err(failure));
         };

@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::axis::Axis;
 use super::{Heard, Word};
-use crate::words::shown;
 use crate::deepgram::{self, MESSAGE_AT_MOST, unreadable};
 use crate::websocket::{Handshake, Message};
+use crate::words::shown;
 use crate::{Failure, FailureKind};
 
 /// Flux knows no message that keeps a silent connection open: it is sent silence.
@@ -169,7 +169,9 @@ impl Stream {
             Told::TurnInfo(turn) if turn.event == "EndOfTurn" => Ok(self.settle(turn)),
             Told::TurnInfo(turn) if turn.transcript.is_empty() => Ok(self.idle(&turn)),
             Told::TurnInfo(turn) => Ok(self.guess(turn).into_iter().collect()),
-            Told::Warning { code, description } => Ok(vec![Heard::Warning(shown(&format!("{code}: {description}")))]),
+            Told::Warning { code, description } => {
+                Ok(vec![Heard::Warning(shown(&format!("{code}: {description}")))])
+            }
             Told::Error { code, description } => {
                 let refused = code == "UNPARSABLE_CLIENT_MESSAGE";
                 let kind = if refused { FailureKind::Refused } else { FailureKind::Down };

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use super::pauses::Pauses;
 use super::{Interpreted, Next};
-use crate::words::shown;
 use crate::tts::pcm::Pcm;
 use crate::websocket::{Handshake, Message, url};
+use crate::words::shown;
 use crate::{Failure, FailureKind};
 
 /// Samples a second, in both directions.

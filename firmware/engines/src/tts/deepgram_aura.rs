@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::Spoken;
 use super::pcm::Pcm;
-use crate::words::shown;
 use crate::deepgram::{self, MESSAGE_AT_MOST, unreadable};
 use crate::websocket::{Handshake, Message};
+use crate::words::shown;
 use crate::{Failure, FailureKind};
 
 /// Samples a second.
