@@ -114,7 +114,9 @@ fn closes_after(words: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
             thread::spawn(move || {
                 let Ok(mut socket) = accept(stream) else { return };
                 counted.fetch_add(1, Ordering::Relaxed);
-                words.iter().for_each(|words| socket.send(Message::text(*words)).unwrap_or_default());
+                for words in words {
+                    socket.send(Message::text(*words)).unwrap_or_default();
+                }
                 let normal = CloseFrame { code: 1000.into(), reason: "bye".into() };
                 socket.close(Some(normal)).unwrap_or_default();
                 while socket.read().is_ok() {}

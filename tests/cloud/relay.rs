@@ -148,7 +148,7 @@ impl Pass {
         let mut told = self.weather.clone();
         loop {
             tokio::select! {
-                _ = told.wait_for(|weather| *weather == Weather::HangsUp) => return,
+                () = hung_up(&mut told) => return,
                 read = self.client.read(&mut up) => {
                     let Ok(read @ 1..) = read else { return };
                     self.count(read);
@@ -197,6 +197,11 @@ impl Pass {
         self.client.set_zero_linger().expect("a socket");
         self.broke();
     }
+}
+
+async fn hung_up(weather: &mut watch::Receiver<Weather>) {
+    // Where nobody holds the line any more it ends, too.
+    weather.wait_for(|weather| *weather == Weather::HangsUp).await.map(drop).unwrap_or_default();
 }
 
 fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {

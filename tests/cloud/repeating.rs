@@ -54,7 +54,7 @@ fn closes(stream: TcpStream) {
     let mut brought = String::new();
     let see = |request: &Request, response: Response| {
         let key = request.headers().get("xi-api-key").and_then(|key| key.to_str().ok());
-        brought = key.unwrap_or("none").to_owned();
+        brought.push_str(key.unwrap_or("none"));
         Ok(response)
     };
     let Ok(mut socket) = accept_hdr(stream, see) else { return };
@@ -68,8 +68,8 @@ fn told(kind: &str, url: &str) {
     let key = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(key.path(), SECRET).expect("a key");
     let tables = format!(
-        "[engine.loud]\nkind = \"{kind}\"\nurl = \"{url}\"\nkey_file = {:?}\nvoices = {{ en = \"a\", es = \"b\" }}\n",
-        key.path()
+        "[engine.loud]\nkind = \"{kind}\"\nurl = \"{url}\"\nkey_file = \"{}\"\nvoices = {{ en = \"a\", es = \"b\" }}\n",
+        key.path().display()
     );
     let clouds = Clouds::planned(Plan { speaker: "\"loud\", ".into(), tables, ..Plan::default() });
     let mut call = clouds.call();

@@ -2,6 +2,7 @@
 
 mod options;
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -70,10 +71,13 @@ fn configuration(running: &[(Service, Emulator)], key_file: &Path) -> Result<Str
             .to_owned();
     for (service, emulator) in running {
         for (kind, scheme) in service.kinds() {
-            text +=
-                &format!("\n[engine.{kind}]\nkind = \"{kind}\"\nurl = \"{scheme}://{}\"\n", emulator.address);
+            writeln!(
+                text,
+                "\n[engine.{kind}]\nkind = \"{kind}\"\nurl = \"{scheme}://{}\"",
+                emulator.address
+            )?;
             if *service != Service::Xtts {
-                text += &format!("key_file = {key_file:?}\n");
+                writeln!(text, "key_file = \"{}\"", key_file.display())?;
             }
             if *service == Service::Elevenlabs {
                 text += "voices = { en = \"voice-1\", es = \"voice-2\" }\n";
