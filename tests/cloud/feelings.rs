@@ -97,6 +97,8 @@ fn a_measurement_that_never_answers_costs_the_call_nothing() {
     let (_, said, took) = converse(&mut call);
     assert_eq!(said, format!("first {}", WORDS[0]));
     assert!(took < Duration::from_secs(2), "{took:?}");
+    // Until it is given up, two seconds of speech wait for it.
+    (0..150).for_each(|_| call.pass(false));
     let counts = measured.after(call);
     assert_eq!(counts["measurements"], 0, "{counts}");
     assert!(counts["dropped_ms"].as_u64() > Some(500), "{counts}");

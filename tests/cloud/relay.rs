@@ -24,8 +24,6 @@ pub(crate) enum Weather {
     Swallows,
     /// All that is sent comes once it is good again, as it does where packets were lost.
     Down,
-    /// Whoever is connected, or connects, is hung up on.
-    HangsUp,
 }
 
 /// What became of one connection that carried audio.
@@ -52,6 +50,7 @@ struct Log {
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     weather: watch::Sender<Weather>,
+    hangups: watch::Sender<()>,
     log: Arc<Mutex<Log>>,
 }
 
@@ -63,20 +62,28 @@ impl Relay {
         let (weather, told) = watch::channel(Weather::Good);
         let log = Arc::new(Mutex::new(Log::default()));
         let shared = Arc::clone(&log);
+        let hangups = watch::Sender::new(());
+        let hung_up = hangups.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (told, log) = (told.clone(), Arc::clone(&shared));
+                let hangups = hung_up.subscribe();
                 tokio::spawn(async move {
                     let server = TcpStream::connect(server).await.expect("the server listens");
-                    Pass::new(client, server, told, log).run().await;
+                    Pass::new(client, server, told, hangups, log).run().await;
                 });
             }
         });
-        Self { address, weather, log }
+        Self { address, weather, hangups, log }
     }
 
     pub(crate) fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// Whoever is connected now is hung up on.
+    pub(crate) fn hang_up(&self) {
+        self.hangups.send_replace(());
     }
 
     /// The next connection that carries audio at this age is reset then.
@@ -102,6 +109,7 @@ struct Pass {
     client: TcpStream,
     server: TcpStream,
     weather: watch::Receiver<Weather>,
+    hangups: watch::Receiver<()>,
     log: Arc<Mutex<Log>>,
     accepted: Instant,
     /// In the log.
@@ -114,12 +122,13 @@ impl Pass {
         client: TcpStream,
         server: TcpStream,
         weather: watch::Receiver<Weather>,
+        hangups: watch::Receiver<()>,
         log: Arc<Mutex<Log>>,
     ) -> Self {
         for stream in [&client, &server] {
             stream.set_nodelay(true).expect("a socket");
         }
-        Self { client, server, weather, log, accepted: Instant::now(), place: None, sent: 0 }
+        Self { client, server, weather, hangups, log, accepted: Instant::now(), place: None, sent: 0 }
     }
 
     async fn run(mut self) {
@@ -145,10 +154,10 @@ impl Pass {
 
     async fn pass_on(&mut self) {
         let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-        let mut told = self.weather.clone();
+        let mut hangups = self.hangups.clone();
         loop {
             tokio::select! {
-                () = hung_up(&mut told) => return,
+                () = hung_up(&mut hangups) => return,
                 read = self.client.read(&mut up) => {
                     let Ok(read @ 1..) = read else { return };
                     self.count(read);
@@ -199,9 +208,9 @@ impl Pass {
     }
 }
 
-async fn hung_up(weather: &mut watch::Receiver<Weather>) {
+async fn hung_up(hangups: &mut watch::Receiver<()>) {
     // Where nobody holds the line any more it ends, too.
-    weather.wait_for(|weather| *weather == Weather::HangsUp).await.map(drop).unwrap_or_default();
+    hangups.changed().await.unwrap_or_default();
 }
 
 fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
