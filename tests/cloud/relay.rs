@@ -43,6 +43,7 @@ struct Log {
     cuts: VecDeque<Duration>,
     resets: usize,
     connections: Vec<Connection>,
+    audio: Vec<(Instant, Began)>,
 }
 
 /// The line. It lasts as long as its runtime.
@@ -96,13 +97,21 @@ impl Relay {
         lock(&self.log).resets
     }
 
-    /// When connections that carried audio began, and when they broke.
-    pub(crate) fn begun_and_broken(&self) -> (Vec<Instant>, Vec<Instant>) {
+    /// When connections that carried audio broke, and which.
+    pub(crate) fn broken(&self) -> Vec<(Instant, Began)> {
         let log = lock(&self.log);
-        let begun = log.connections.iter().map(|connection| connection.accepted).collect();
-        (begun, log.connections.iter().filter_map(|connection| connection.broke).collect())
+        log.connections.iter().filter_map(|one| Some((one.broke?, Began(one.accepted)))).collect()
+    }
+
+    /// When audio came, and by which connection.
+    pub(crate) fn audio(&self) -> Vec<(Instant, Began)> {
+        lock(&self.log).audio.clone()
     }
 }
+
+/// By when it began a connection is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Began(Instant);
 
 /// One connection.
 struct Pass {
@@ -137,6 +146,9 @@ impl Pass {
 
     /// One that carries audio is remembered from then on.
     fn count(&mut self, read: usize) {
+        if read >= AUDIO_BYTES {
+            lock(&self.log).audio.push((Instant::now(), Began(self.accepted)));
+        }
         let carried = self.sent > UPGRADE_BYTES;
         self.sent += read;
         if !carried && self.sent > UPGRADE_BYTES {
