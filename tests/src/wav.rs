@@ -89,12 +89,12 @@ impl Wav {
     pub fn loudness_of(&self, other: &Self) -> (f64, f64) {
         let (all, other) = (self.thinned(), other.thinned());
         let parts = other.chunks_exact((other.len() / 2).min(4 * self.rate as usize / 10 / EACH));
-        let found = parts.filter(|part| energy(part) > 0.0).map(|part| {
-            let dot = |from: &[f32]| from.iter().zip(part).map(|(a, b)| a * b).sum::<f32>();
-            let best = all.windows(part.len()).max_by(|a, b| dot(a).total_cmp(&dot(b))).unwrap_or(&[]);
-            let (common, of_part) = (dot(best), energy(part));
-            let softer = -20.0 * f64::from(common / of_part).log10();
-            (softer, f64::from(common / (of_part * energy(best)).sqrt()))
+        let found = parts.filter(|part| energy(part) > 0.0).flat_map(|part| {
+            all.windows(part.len()).map(move |place| {
+                let (common, of_part) = (dot(place, part), energy(part));
+                let softer = -20.0 * f64::from(common / of_part).log10();
+                (softer, f64::from(common / (of_part * energy(place)).sqrt().max(1.0)))
+            })
         });
         found.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((f64::INFINITY, 0.0))
     }
@@ -106,5 +106,9 @@ impl Wav {
 }
 
 fn energy(samples: &[f32]) -> f32 {
-    samples.iter().map(|sample| sample * sample).sum()
+    dot(samples, samples)
+}
+
+fn dot(one: &[f32], other: &[f32]) -> f32 {
+    one.iter().zip(other).map(|(a, b)| a * b).sum()
 }
