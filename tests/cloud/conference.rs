@@ -1,5 +1,6 @@
 //! Four callers in one room, in three languages: what is asked of engines for what each of them says.
 
+use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,15 +15,16 @@ use crate::clouds::{Clouds, Plan};
 
 const FRAME: Duration = Duration::from_millis(20);
 const TABLES: &str = "[[room]]\nextension = \"800\"\nkind = \"conference\"\n\
+    [[room]]\nextension = \"801\"\nkind = \"conference\"\npin = \"24\"\n\
     [[phone]]\nextension = \"101\"\nname = \"Ann\"\nlanguage = \"en\"\n\
     [[phone]]\nextension = \"102\"\nname = \"Bob\"\nlanguage = \"en\"\n\
     [[phone]]\nextension = \"103\"\nname = \"Eva\"\nlanguage = \"es\"\n\
     [[phone]]\nextension = \"104\"\nname = \"Luc\"\nlanguage = \"fr\"\n";
 
 struct Conference {
-    phones: [FakePhone; 4],
+    phones: Vec<FakePhone>,
     /// The loudest frame that each heard since it was reset, dBFS.
-    loudest: [f32; 4],
+    loudest: Vec<f32>,
     events: mpsc::Receiver<Value>,
     seen: Vec<Value>,
     voice: Voice,
@@ -31,15 +33,19 @@ struct Conference {
 }
 
 impl Conference {
+    /// These phones dial `extension`.
+    fn dial(clouds: &Clouds, extension: &str, numbers: &[u32]) -> Self {
+        let events = events(&clouds.daemon);
+        let name = |number| format!("{extension}-{number}-{number}");
+        let phone = |number: &u32| FakePhone::connect(&clouds.daemon.pipes(), &name(number));
+        let phones = numbers.iter().map(phone).collect();
+        let (voice, start, loudest) = (Voice::default(), Instant::now(), vec![f32::MIN; numbers.len()]);
+        Self { phones, loudest, events, seen: Vec::new(), voice, start, ticks: 0 }
+    }
+
     /// All four, to whom it was said that a machine translates.
     fn of(clouds: &Clouds) -> Self {
-        let events = events(&clouds.daemon);
-        let phone =
-            |number: u32| FakePhone::connect(&clouds.daemon.pipes(), &format!("800-{number}-{number}"));
-        let phones = [101, 102, 103, 104].map(phone);
-        let (voice, start) = (Voice::default(), Instant::now());
-        let mut all =
-            Self { phones, loudest: [f32::MIN; 4], events, seen: Vec::new(), voice, start, ticks: 0 };
+        let mut all = Self::dial(clouds, "800", &[101, 102, 103, 104]);
         all.pass_until(|seen| count(seen, "listening") == 4);
         all.wait(Duration::from_secs(1));
         all
@@ -78,7 +84,7 @@ impl Conference {
     /// Somebody says something, which is heard by the others in `languages` languages.
     fn say(&mut self, speaker: usize, languages: usize) {
         self.seen.clear();
-        self.loudest = [f32::MIN; 4];
+        self.loudest.fill(f32::MIN);
         (0..125).for_each(|_| self.pass(Some(speaker)));
         self.pass_until(|seen| count(seen, "playback_ended") == languages);
         self.wait(Duration::from_secs(1));
@@ -115,4 +121,38 @@ fn what_is_said_is_heard_translated_and_spoken_once_for_all() {
     }
     let violations = [clouds.first.heard(), clouds.first.translated(), clouds.first.spoken()];
     assert!(violations.iter().all(|counts| counts.violations.is_empty()), "{violations:?}");
+}
+
+/// Presses keys of a phone in 801.
+fn press(clouds: &Clouds, number: u32, keys: &str) {
+    let socket = UnixDatagram::unbound().expect("a socket");
+    for key in keys.chars() {
+        let told = format!("801-{number}-{number} {key}");
+        socket.send_to(told.as_bytes(), clouds.daemon.pipes().join(".keys")).expect("the daemon listens");
+    }
+}
+
+#[test]
+fn a_pin_opens_a_conference_and_a_key_mutes() {
+    let clouds = Clouds::planned(Plan { tables: TABLES.to_owned(), languages: 3, ..Plan::default() });
+    let mut conference = Conference::dial(&clouds, "801", &[101, 103]);
+    press(&clouds, 101, "24");
+    press(&clouds, 103, "99");
+    conference.wait(Duration::from_secs(6));
+    assert_eq!(
+        count(&conference.seen, "listening"),
+        0,
+        "who is alone needs no translator: {:#?}",
+        conference.seen
+    );
+    press(&clouds, 103, "24");
+    conference.pass_until(|seen| count(seen, "listening") == 2);
+    conference.wait(Duration::from_secs(1));
+    conference.say(0, 1);
+    press(&clouds, 101, "7");
+    conference.wait(Duration::from_secs(3));
+    conference.seen.clear();
+    (0..125).for_each(|_| conference.pass(Some(0)));
+    conference.wait(Duration::from_secs(2));
+    assert_eq!(count(&conference.seen, "final"), 0, "who is muted is not heard: {:#?}", conference.seen);
 }
