@@ -36,8 +36,8 @@ impl Conference {
     /// These phones dial `extension`.
     fn dial(clouds: &Clouds, extension: &str, numbers: &[u32]) -> Self {
         let events = events(&clouds.daemon);
-        let name = |number| format!("{extension}-{number}-{number}");
-        let phone = |number: &u32| FakePhone::connect(&clouds.daemon.pipes(), &name(number));
+        let phone =
+            |number| FakePhone::connect(&clouds.daemon.pipes(), &format!("{extension}-{number}-{number}"));
         let phones = numbers.iter().map(phone).collect();
         let (voice, start, loudest) = (Voice::default(), Instant::now(), vec![f32::MIN; numbers.len()]);
         Self { phones, loudest, events, seen: Vec::new(), voice, start, ticks: 0 }
@@ -136,6 +136,7 @@ fn press(clouds: &Clouds, number: u32, keys: &str) {
 fn a_pin_opens_a_conference_and_a_key_mutes() {
     let clouds = Clouds::planned(Plan { tables: TABLES.to_owned(), languages: 3, ..Plan::default() });
     let mut conference = Conference::dial(&clouds, "801", &[101, 103]);
+    conference.wait(Duration::from_secs(1));
     press(&clouds, 101, "24");
     press(&clouds, 103, "99");
     conference.wait(Duration::from_secs(6));
