@@ -104,6 +104,10 @@ fn a_measurement_that_never_answers_costs_the_call_nothing() {
     assert!(counts["dropped_ms"].as_u64() > Some(500), "{counts}");
 }
 
+const BEGINS: &str = "{\"type\":\"session.updated\"}";
+const MEASURES: &str =
+    "{\"type\":\"measurement.result\",\"audio_start_ms\":0,\"audio_end_ms\":100,\"expressions\":[]}";
+
 /// Takes connections, says this on each, and closes it as if all were well; how many there were.
 fn closes_after(words: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -130,7 +134,7 @@ fn closes_after(words: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
 
 #[test]
 fn a_measurement_that_hangs_up_at_once_is_left_alone() {
-    for words in [&[][..], &["{\"type\":\"session.updated\"}"]] {
+    for words in [&[][..], &[BEGINS], &[BEGINS, MEASURES]] {
         let (address, taken) = closes_after(words);
         let measured = Measured::start_at(Some(address), &[]);
         let before = taken.load(Ordering::Relaxed);
@@ -143,7 +147,9 @@ fn a_measurement_that_hangs_up_at_once_is_left_alone() {
         assert!((1..=8).contains(&tried), "{words:?}: {tried} connections");
         let errors =
             "errors_total{component=\"emotion\",engine=\"hume\",error_type=\"down\",severity=\"warning\"}";
-        assert!(measured.daemon.metric(errors) >= 1.0, "{words:?}: {}", measured.daemon.logged());
+        // Whoever measured anything did what was asked of him.
+        let failed = measured.daemon.metric(errors) >= 1.0;
+        assert_eq!(failed, words.len() < 2, "{words:?}: {}", measured.daemon.logged());
     }
 }
 

@@ -79,9 +79,6 @@ fn configuration(running: &[(Service, Emulator)], key_file: &Path) -> Result<Str
             if *service != Service::Xtts {
                 writeln!(text, "key_file = \"{}\"", key_file.display())?;
             }
-            if *service == Service::Elevenlabs {
-                text += "voices = { en = \"voice-1\", es = \"voice-2\" }\n";
-            }
         }
     }
     Ok(text)

@@ -134,19 +134,20 @@ impl Emotion {
 impl Worker {
     async fn run(self, mut queue: mpsc::Receiver<Frame>) {
         while let Some(first) = queue.recv().await {
+            let began = Instant::now();
             match self.session(&first, &mut queue).await {
                 Over::HungUp => return,
-                Over::Closed => {}
+                // However much it measured: one that ends its sessions at once is not stormed.
+                Over::Closed => self.rest(began + SERVED_AFTER, &mut queue).await,
                 Over::Failed(failure) => {
                     log::debug!("nothing is measured for a while: {failure}");
-                    self.rest(&mut queue).await;
+                    self.rest(Instant::now() + REST, &mut queue).await;
                 }
             }
         }
     }
 
-    async fn rest(&self, queue: &mut mpsc::Receiver<Frame>) {
-        let until = Instant::now() + REST;
+    async fn rest(&self, until: Instant, queue: &mut mpsc::Receiver<Frame>) {
         while let Ok(Some(_)) = timeout_at(until, queue.recv()).await {
             self.counters.dropped_ms.fetch_add(u64::from(FRAME_MS), Ordering::Relaxed);
         }

@@ -171,24 +171,18 @@ impl Outside {
             if real { trial::asr(&wire, &asr, languages).await } else { asr::probe(&wire, &asr).await }
         });
         // Who does all three stages is asked once, where he hears.
-        let mt = probe_due(&self.mt, wire, all, |wire, mt, real| {
-            let hears = Arc::clone(&self.asr);
-            async move {
-                match mt.speech() {
-                    Some(engine) => hears.known(&engine.service.name),
-                    None if real => trial::mt(&wire, &mt, languages).await,
-                    None => mt::probe(&wire, &mt).await,
-                }
+        let mt = probe_due(&self.mt, wire, all, move |wire, mt, real| async move {
+            match mt.speech() {
+                Some(_) => Ok(()),
+                None if real => trial::mt(&wire, &mt, languages).await,
+                None => mt::probe(&wire, &mt).await,
             }
         });
-        let tts = probe_due(&self.tts, wire, all, |wire, tts, real| {
-            let hears = Arc::clone(&self.asr);
-            async move {
-                match tts.speech() {
-                    Some(engine) => hears.known(&engine.service.name),
-                    None if real => trial::tts(&wire, &tts, languages).await,
-                    None => tts::probe(&wire, &tts).await,
-                }
+        let tts = probe_due(&self.tts, wire, all, move |wire, tts, real| async move {
+            match tts.speech() {
+                Some(_) => Ok(()),
+                None if real => trial::tts(&wire, &tts, languages).await,
+                None => tts::probe(&wire, &tts).await,
             }
         });
         let emotion = self.emotion.iter().flat_map(|stage| {
@@ -237,5 +231,10 @@ where
 /// An engine next door costs nothing to look after; one far away would count each request. One that only goes on with
 /// what it `heard` is looked after where it hears.
 const fn role(is_near: bool, heard: bool) -> Role {
-    Role { look_every: if is_near || heard { NEAR_EVERY } else { FAR_EVERY }, alone: !heard }
+    let look_every = match (heard, is_near) {
+        (true, _) => Duration::MAX,
+        (false, true) => NEAR_EVERY,
+        (false, false) => FAR_EVERY,
+    };
+    Role { look_every, alone: !heard }
 }

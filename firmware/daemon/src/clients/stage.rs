@@ -148,12 +148,6 @@ impl<P> Stage<P> {
         self.engines[due.index].probed(self.name, due.permit, outcome.as_ref().err());
     }
 
-    /// What is known of the engine of this name.
-    pub(super) fn known(&self, name: &str) -> Result<(), Failure> {
-        let engine = self.engines.iter().find(|engine| engine.name == name);
-        engine.and_then(Shared::fault).map_or(Ok(()), Err)
-    }
-
     /// How each engine does.
     pub(super) fn report(&self) -> impl Iterator<Item = EngineReport> {
         self.engines.iter().map(|engine| engine.report(self.name))
@@ -189,16 +183,21 @@ impl<P> Shared<P> {
     }
 
     fn probed(&self, stage: &str, permit: Option<Permit>, failure: Option<&Failure>) {
-        let is_news = {
+        let before = {
             let mut known = lock(&self.known);
             (known.trying, known.heard) = (false, now());
-            known.fault.as_ref().map(|fault| fault.kind) != failure.map(|failure| failure.kind)
+            known.fault.as_ref().map(|fault| fault.kind)
         };
-        if let Some(permit) = permit {
-            self.learned(stage, permit, failure, meaning_of_trial);
-        } else if is_news {
-            let permit = lock(&self.state).insist(now());
-            self.learned(stage, permit, failure, meaning_of_trial);
+        match permit {
+            // Only calls tell whether it goes on with what it heard; the breaker lets the next one try.
+            Some(permit) if !self.role.alone => lock(&self.state).answered(now(), permit, Ok(())),
+            None if !self.role.alone => {}
+            Some(permit) => self.learned(stage, permit, failure, meaning_of_trial),
+            None if before != failure.map(|failure| failure.kind) => {
+                let permit = lock(&self.state).insist(now());
+                self.learned(stage, permit, failure, meaning_of_trial);
+            }
+            None => {}
         }
     }
 
@@ -207,7 +206,7 @@ impl<P> Shared<P> {
         let refused = failure.is_some_and(|failure| failure.kind == FailureKind::Refused);
         let refuses_all = refused && {
             let mut known = lock(&self.known);
-            known.doubted = true;
+            known.doubted = self.role.alone;
             known.fault.as_ref().is_some_and(|fault| fault.kind == FailureKind::Refused)
         };
         // Who refuses what is known to be good proves nothing by refusing a caller, too.
@@ -228,6 +227,10 @@ impl<P> Shared<P> {
         known.heard = now();
         if let Some(failure) = failure {
             known.failures[failure.kind as usize] += 1;
+        }
+        if failure.is_some() && speaks_against_it.is_none() && !self.role.alone {
+            // What it did not hear says nothing of it.
+            return;
         }
         match (&known.fault, speaks_against_it) {
             (None, None) => {}

@@ -67,16 +67,16 @@ impl Outside {
             timed(REACH_DEADLINE, super::speech::probe(&self.transport, speech)).await.map(|(took, ())| took);
         let asked = super::speech::trial(&self.transport, speech, languages.both(), &word);
         let done = if connect.is_ok() { Some(timed(DEADLINE, Box::pin(asked)).await) } else { None };
-        let trial = |stage, took: fn(&Took) -> Option<Duration>| Trial {
+        let trial = |stage, took: fn(Took) -> Result<Option<Duration>, Failure>| Trial {
             stage,
             engine: engine.name.clone(),
             alone: stage == "asr",
             site: (&engine.provider).into(),
             connect: connect.clone(),
-            answer: done.clone().and_then(|done| done.map(|(_, stages)| took(&stages)).transpose()),
+            answer: done.clone().and_then(|done| done.and_then(|(_, stages)| took(stages)).transpose()),
         };
         [
-            trial("asr", |took| Some(took.heard)),
+            trial("asr", |took| Ok(Some(took.heard))),
             trial("mt", |took| took.translated),
             trial("tts", |took| took.spoken),
         ]

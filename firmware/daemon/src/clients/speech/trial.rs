@@ -13,13 +13,13 @@ use crate::config::SpeechToSpeech;
 const UNDERSTOOD_WITHIN: Duration = Duration::from_secs(4);
 
 /// How long an engine took for each of its stages, from the end of what was said to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::clients) struct Took {
     pub(in crate::clients) heard: Duration,
     /// Where it heard anything.
-    pub(in crate::clients) translated: Option<Duration>,
+    pub(in crate::clients) translated: Result<Option<Duration>, Failure>,
     /// Where it is to speak.
-    pub(in crate::clients) spoken: Option<Duration>,
+    pub(in crate::clients) spoken: Result<Option<Duration>, Failure>,
 }
 
 /// Has it interpret what is said in `audio`.
@@ -41,15 +41,18 @@ pub(in crate::clients) async fn trial(
     let [first, second] = &sessions;
     tokio::try_join!(first.understood(until), second.understood(until))?;
     let began = sessions.iter().filter_map(Session::sent).max().unwrap_or_else(Instant::now);
-    let mut took = Took { heard: began.elapsed(), translated: None, spoken: None };
+    let mut took = Took { heard: began.elapsed(), translated: Ok(None), spoken: Ok(None) };
     let (text, language) = exchange.settle(sessions);
     let target = languages.into_iter().find(|other| Some(*other) != language).unwrap_or(languages[1]);
-    // Who heard nothing has nothing to translate.
-    let Ok(translation) = exchange.translation(&text, target).await else { return Ok(took) };
-    took.translated = Some(began.elapsed());
-    if engine.spoken {
-        exchange.take_spoken(&translation, target)?.speech().await?;
-        took.spoken = Some(began.elapsed());
+    if text.trim().is_empty() {
+        // Who heard nothing has nothing to translate.
+        return Ok(took);
+    }
+    let translation = exchange.translation(&text, target).await;
+    took.translated = translation.as_ref().map(|_| Some(began.elapsed())).map_err(Failure::clone);
+    if let (true, Ok(translation)) = (engine.spoken, translation) {
+        let speech = async { exchange.take_spoken(&translation, target)?.speech().await };
+        took.spoken = speech.await.map(|_| Some(began.elapsed()));
     }
     Ok(took)
 }
