@@ -37,7 +37,7 @@ fn a_call_is_heard_translated_and_spoken_by_cloud_engines() {
 
 #[test]
 fn a_hundred_calls_have_a_line_each_and_leave_none() {
-    let clouds = Clouds::start();
+    let clouds = Clouds::start_and("[calls]\nmost = 100\n");
     let descriptors = clouds.daemon.descriptors();
     let lines = || [clouds.first.heard().connections, clouds.first.spoken().connections];
     let open = || clouds.first.heard().open + clouds.first.spoken().open;

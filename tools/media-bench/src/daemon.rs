@@ -130,7 +130,7 @@ fn configuration(directory: &Path) -> String {
     let path = directory.display();
     format!(
         "[pipes]\ndirectory = \"{path}/pipes\"\n[control]\nsocket = \"{path}/control.sock\"\n\
-         [[room]]\nextension = \"790\"\nkind = \"echo\"\n[[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n"
+         [[room]]\nextension = \"790\"\nkind = \"echo\"\n[[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n[calls]\nmost = 256\n"
     )
 }
 
