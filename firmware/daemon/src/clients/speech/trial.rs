@@ -43,7 +43,9 @@ pub(in crate::clients) async fn trial(
     let began = sessions.iter().filter_map(Session::sent).max().unwrap_or_else(Instant::now);
     let mut took = Took { heard: began.elapsed(), translated: Ok(None), spoken: Ok(None) };
     let (text, language) = exchange.settle(sessions);
-    let target = languages.into_iter().find(|other| Some(*other) != language).unwrap_or(languages[1]);
+    let [first, second] = languages;
+    // As `settle` has it where the language is not known.
+    let target = if language == Some(second) { first } else { second };
     if text.trim().is_empty() {
         // Who heard nothing has nothing to translate.
         return Ok(took);
