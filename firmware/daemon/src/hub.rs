@@ -18,7 +18,7 @@ use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media};
 use crate::report::{self, Report};
 use crate::rooms::Rooms;
-use crate::tally::{FrameTotals, Tally};
+use crate::tally::{FrameTotals, LegTally, Tally};
 use crate::web::offers::Offers;
 
 /// Lines that a reader of the control socket may be behind before it is cut off.
@@ -169,7 +169,13 @@ impl Hub {
     }
 
     /// Tells what happened in the session of the leg `leg`.
-    pub fn tell_session(&self, leg: LegId, event: &Event) {
+    pub fn tell_session(&self, leg: LegId, tally: &mut LegTally, event: &Event) {
+        if let Event::Error { component, message } = event {
+            // The message may quote the caller, and what is said in a call is nobody's above debug.
+            log::warn!("leg {}: {} failed, something that was said is lost", leg.0, component.name());
+            log::debug!("leg {}: {message}", leg.0);
+        }
+        tally.count(&self.tally, event);
         if *event == Event::Listening {
             let id = self.legs().live.get(&leg).map(|entry| entry.id.clone());
             if let Some(id) = id {

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::Fault;
 use super::engines::small_file;
 use super::file::{AsteriskTable, CallsTable};
+use crate::media::MAX_LEGS;
 
 const URL: &str = "http://127.0.0.1:8088/ari";
 const USER: &str = "dragoman";
@@ -41,8 +42,8 @@ impl Ari {
 pub(super) fn most_legs(table: &CallsTable) -> Result<u16, Fault> {
     match &table.most {
         None => Ok(MOST_LEGS),
-        Some(most) if (1..=500).contains(most.get_ref()) => Ok(*most.get_ref()),
-        Some(most) => Err((Some(most.span()), "calls.most: choose 1 to 500".into())),
+        Some(most) if (1..=MAX_LEGS).contains(&usize::from(*most.get_ref())) => Ok(*most.get_ref()),
+        Some(most) => Err((Some(most.span()), format!("calls.most: choose 1 to {MAX_LEGS}"))),
     }
 }
 
@@ -142,7 +143,7 @@ mod tests {
         assert!(fault(&words).contains("one word"));
         assert!(fault("password_file = \"/nowhere\"\n").contains("/nowhere"));
         assert!(fault("").contains("password_file"));
-        for most in ["0", "501"] {
+        for most in ["0", "257"] {
             assert!(parse(&format!("[calls]\nmost = {most}\n{ROOM}")).unwrap_err().1.contains("calls.most"));
         }
     }

@@ -1,7 +1,10 @@
 //! One leg from the appearance of its line to its end.
 
 mod interpreter;
+mod lane;
 mod line;
+mod listening;
+mod outlook;
 mod own_voices;
 mod playback;
 mod sounds;
@@ -25,8 +28,10 @@ use crate::ports::Port;
 use crate::report::Report;
 use crate::rooms::{self, Ended, Place};
 
+pub(crate) use lane::Lane;
 pub use line::Line;
-pub(crate) use playback::{Next, Playback};
+pub(crate) use listening::Listening;
+pub(crate) use outlook::{Outlook, pause};
 pub(crate) use sounds::samples;
 
 /// Before a leg whose task failed is served anew.
@@ -37,7 +42,7 @@ pub(crate) struct Listed<'a> {
     hub: &'a Hub,
     leg: LegId,
     /// What the leg's session counted, if it had one.
-    session: Value,
+    pub session: Value,
 }
 
 impl<'a> Listed<'a> {

@@ -18,17 +18,17 @@ struct Speech {
 
 /// The speech that a leg's engine has delivered, and the one segment that is being handed to the phone.
 #[derive(Debug, Default)]
-pub(crate) struct Playback {
+pub(super) struct Playback {
     speeches: HashMap<SegmentId, Speech>,
     playing: Option<SegmentId>,
 }
 
 /// A frame for the phone.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Next {
-    pub(crate) segment: SegmentId,
-    pub(crate) last: bool,
-    pub(crate) frame: Frame,
+pub(super) struct Next {
+    pub(super) segment: SegmentId,
+    pub(super) last: bool,
+    pub(super) frame: Frame,
 }
 
 impl Speech {
@@ -44,12 +44,12 @@ impl Speech {
 
 impl Playback {
     /// Makes room for a segment; audio for others is not kept.
-    pub(crate) fn expect(&mut self, segment: SegmentId) {
+    pub(super) fn expect(&mut self, segment: SegmentId) {
         self.speeches.insert(segment, Speech::default());
     }
 
     /// Adds audio, 16 kHz mono. Answers whether it is the segment's first.
-    pub(crate) fn add(&mut self, segment: SegmentId, samples: &[i16]) -> bool {
+    pub(super) fn add(&mut self, segment: SegmentId, samples: &[i16]) -> bool {
         let Some(speech) = self.speeches.get_mut(&segment).filter(|s| !s.complete) else { return false };
         match &mut speech.tempo {
             Some(tempo) => speech.samples.extend(tempo.push(samples)),
@@ -59,7 +59,7 @@ impl Playback {
     }
 
     /// No more audio will come.
-    pub(crate) fn complete(&mut self, segment: SegmentId) {
+    pub(super) fn complete(&mut self, segment: SegmentId) {
         if let Some(speech) = self.speeches.get_mut(&segment) {
             speech.complete = true;
             speech.samples.extend(speech.tempo.take().map(|mut tempo| tempo.finish()).unwrap_or_default());
@@ -67,7 +67,7 @@ impl Playback {
     }
 
     /// From now on the segment's audio is what the phone gets.
-    pub(crate) fn play(&mut self, segment: SegmentId, pace: Pace) {
+    pub(super) fn play(&mut self, segment: SegmentId, pace: Pace) {
         self.playing = Some(segment);
         let tempo = match pace {
             Pace::Usual => return,
@@ -80,19 +80,19 @@ impl Playback {
     }
 
     /// Forgets a segment. Answers whether it was being played.
-    pub(crate) fn discard(&mut self, segment: SegmentId) -> bool {
+    pub(super) fn discard(&mut self, segment: SegmentId) -> bool {
         self.speeches.remove(&segment);
         self.playing.take_if(|playing| *playing == segment).is_some()
     }
 
     /// Whether there is something to hand to the phone, now or later.
-    pub(crate) fn is_playing(&self) -> bool {
+    pub(super) fn is_playing(&self) -> bool {
         self.playing.is_some()
     }
 
     /// The next frame; `None` where it has not come yet. The last one is known as such only when the segment is
     /// complete, so until then one frame is held back.
-    pub(crate) fn next_frame(&mut self) -> Option<Next> {
+    pub(super) fn next_frame(&mut self) -> Option<Next> {
         let segment = self.playing?;
         let speech = self.speeches.get_mut(&segment)?;
         let waiting = speech.samples.len();

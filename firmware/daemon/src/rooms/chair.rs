@@ -3,16 +3,16 @@ use std::sync::Arc;
 
 use audio_path::{Captured, Consumer, Frame, LegId, SegmentId};
 use engines::Failure;
+use serde_json::Value;
 use session::room::Pace;
-use session::{Action, Language, Seat, UtteranceId};
+use session::{Action, Discards, FrameCounts, Language, Seat, UtteranceId};
 use tokio::sync::mpsc;
 
-use super::lane::Lane;
 use super::{Door, Entrance, Happening};
-use crate::clients::{
-    Answer, AsrInput, Emotion, Exchanges, Outside, Recogniser, SpeakJob, Speaker, TranslateJob, Translator,
-};
+use crate::clients::{Answer, Exchanges, Outside, SpeakJob, Speaker, TranslateJob, Translator};
+use crate::leg::{Lane, Listening};
 use crate::media::LegShared;
+use crate::report;
 
 /// Answers of engines that may wait to be passed on.
 const MOST_ANSWERS: usize = 256;
@@ -21,21 +21,19 @@ const MOST_ANSWERS: usize = 256;
 pub(super) struct Chair<'a> {
     outside: &'a Outside,
     pub(super) captured: Consumer<Captured>,
-    pub(super) shared: Arc<LegShared>,
-    lanes: Vec<Lane>,
+    shared: Arc<LegShared>,
+    /// The ways to his phone, and who was heard on each last; `None` for what nobody said.
+    lanes: Vec<(Option<LegId>, Lane)>,
     seat: Seat,
     language: Language,
     /// Whether his engines were told that they will be needed.
     is_warm: bool,
     answers: mpsc::Sender<Answer>,
     exchanges: Exchanges,
-    recogniser: Recogniser,
+    listening: Listening,
     translator: Translator,
     /// One for each language that he is translated into: they speak at the same time.
     speakers: HashMap<Language, Speaker>,
-    /// How he speaks, where that is wanted.
-    emotion: Option<Emotion>,
-    utterances: HashMap<UtteranceId, mpsc::Sender<AsrInput>>,
 }
 
 impl<'a> Chair<'a> {
@@ -43,49 +41,39 @@ impl<'a> Chair<'a> {
     pub(super) fn new(outside: &'a Outside, leg: LegId, entrance: Entrance, seat: Seat, door: &Door) -> Self {
         let (answers, heard) = mpsc::channel(MOST_ANSWERS);
         tokio::spawn(pass_on(leg, heard, door.clone()));
-        let Outside { transport, asr, mt, emotion, translations, .. } = outside;
+        let Outside { transport, asr, mt, translations, .. } = outside;
         let exchanges = Exchanges::new(asr, transport);
         let Entrance { ends, language } = entrance;
-        let lanes = ends.playable.into_iter().enumerate().map(|(number, ring)| Lane::new(number, ring));
+        let lanes = ends.playable.into_iter().enumerate();
         Self {
             outside,
             captured: ends.captured,
             shared: ends.shared,
-            lanes: lanes.collect(),
+            lanes: lanes.map(|(number, ring)| (None, Lane::new(number, ring))).collect(),
             seat,
             language,
             is_warm: false,
-            recogniser: Recogniser::new(asr, transport, &exchanges, answers.clone()),
+            listening: Listening::new(outside, &exchanges, &answers),
             translator: Translator::new(mt, transport, translations, &exchanges, answers.clone()),
             speakers: HashMap::new(),
-            emotion: emotion.as_ref().map(|stage| Emotion::new(stage, transport, answers.clone())),
             exchanges,
             answers,
-            utterances: HashMap::new(),
         }
     }
 
     /// Whether hearing, translation and speech have an engine that answers, as far as is known.
     pub(super) fn is_served(&self) -> [bool; 3] {
         let speech = self.speakers.values().all(Speaker::is_served);
-        [self.recogniser.is_served(), self.translator.is_served(), speech]
+        [self.listening.is_served(), self.translator.is_served(), speech]
     }
 
     /// Carries out what his speech needs of engines. Gives what is answered in an engine's place.
     pub(super) fn act(&mut self, action: Action) -> Option<Answer> {
         match action {
-            Action::OpenAsr { utterance, languages } => {
-                self.utterances.insert(utterance, self.recogniser.recognise(utterance, languages));
-            }
-            Action::SendAudio { utterance, frame } => {
-                self.emotion.iter().for_each(|emotion| emotion.hear(&frame));
-                return self.send_asr(utterance, AsrInput::Audio(frame));
-            }
-            Action::FinishAsr { utterance } => {
-                self.emotion.iter().for_each(Emotion::pause);
-                return self.send_asr(utterance, AsrInput::Finish);
-            }
-            Action::CancelAsr { utterance } => self.recognised(utterance),
+            Action::OpenAsr { utterance, languages } => self.listening.begin(utterance, languages),
+            Action::SendAudio { utterance, frame } => return self.listening.hear(utterance, frame),
+            Action::FinishAsr { utterance } => return self.listening.finish(utterance),
+            Action::CancelAsr { utterance } => self.listening.over(utterance),
             Action::Translate { segment, text, context, source, target } => {
                 // It connects while the translation is made.
                 self.speaker(target);
@@ -107,9 +95,18 @@ impl<'a> Chair<'a> {
         self.language = language;
     }
 
-    /// An utterance is over, or nobody wants it any more.
+    /// An utterance is over.
     pub(super) fn recognised(&mut self, utterance: UtteranceId) {
-        self.utterances.remove(&utterance);
+        self.listening.over(utterance);
+    }
+
+    /// What became of what he said, for who reads reports.
+    pub(super) fn report(&self, frames: FrameCounts, discards: Discards) -> Value {
+        let mut report = report::listening(frames, discards);
+        if let Some(emotion) = self.listening.emotion() {
+            report["emotion"] = report::emotion(emotion);
+        }
+        report
     }
 
     /// What he said is not to be spoken any more.
@@ -126,38 +123,47 @@ impl<'a> Chair<'a> {
         samples: &[i16],
         is_complete: bool,
     ) {
+        let is_his = |of: Option<LegId>, lane: &Lane| of == talker && lane.load() != (0, 0);
         let lanes = self.lanes.iter_mut();
-        let lane = lanes.min_by_key(|lane| (!(lane.is_of(talker) && lane.is_busy()), lane.load()));
-        if let Some(lane) = lane {
-            lane.play(talker, segment, pace, samples, is_complete);
+        let Some((of, lane)) = lanes.min_by_key(|(of, lane)| (!is_his(*of, lane), lane.load())) else {
+            return;
+        };
+        *of = talker;
+        lane.expect(segment);
+        lane.add(segment, samples);
+        if is_complete {
+            lane.complete(segment);
         }
+        lane.play(segment, pace);
     }
 
     pub(super) fn add(&mut self, segment: SegmentId, samples: &[i16]) {
-        self.lanes.iter_mut().for_each(|lane| lane.add(segment, samples));
+        for (_, lane) in &mut self.lanes {
+            lane.add(segment, samples);
+        }
     }
 
     pub(super) fn complete(&mut self, segment: SegmentId) {
-        self.lanes.iter_mut().for_each(|lane| lane.complete(segment));
+        self.lanes.iter_mut().for_each(|(_, lane)| lane.complete(segment));
     }
 
     pub(super) fn discard(&mut self, segment: SegmentId) {
-        self.lanes.iter_mut().for_each(|lane| lane.discard(segment, &self.shared));
+        self.lanes.iter_mut().for_each(|(_, lane)| lane.discard(segment, &self.shared));
     }
 
     /// Hands speech to the phone; tells `rendered` of each frame.
     pub(super) fn top_up(&mut self, mut rendered: impl FnMut(&Frame)) {
-        self.lanes.iter_mut().for_each(|lane| lane.top_up(&self.shared, &mut rendered));
+        self.lanes.iter_mut().for_each(|(_, lane)| lane.top_up(&self.shared, &mut rendered));
     }
 
     pub(super) fn is_playing(&self) -> bool {
-        self.lanes.iter().any(Lane::is_playing)
+        self.lanes.iter().any(|(_, lane)| lane.is_playing())
     }
 
     /// Connects the engines that hear and translate him, as something is about to be translated.
     fn warm(&mut self) {
         if !std::mem::replace(&mut self.is_warm, true) {
-            tokio::spawn(self.recogniser.clone().warm([self.language; 2]));
+            self.listening.warm([self.language; 2]);
             tokio::spawn(self.translator.clone().warm());
         }
     }
@@ -166,14 +172,6 @@ impl<'a> Chair<'a> {
         let Self { outside, exchanges, answers, .. } = self;
         let new = || Speaker::new(&outside.tts, &outside.transport, exchanges, answers.clone());
         self.speakers.entry(language).or_insert_with(new)
-    }
-
-    fn send_asr(&mut self, utterance: UtteranceId, input: AsrInput) -> Option<Answer> {
-        let recognition = self.utterances.get(&utterance)?;
-        let Err(mpsc::error::TrySendError::Full(_)) = recognition.try_send(input) else { return None };
-        // Half a minute is behind: the recognition cannot be saved. Dropping its input ends it.
-        self.recognised(utterance);
-        Some(Answer::NotRecognised { utterance, reason: "the recogniser does not keep up".to_owned() })
     }
 }
 

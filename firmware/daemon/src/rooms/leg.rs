@@ -3,7 +3,7 @@ use std::sync::Arc;
 use audio_path::{LegId, MediaEvent};
 use session::Language;
 use session::room::Pin;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{Door, Entrance, Happening, Kind, task};
 use crate::config::{Room, Several};
@@ -17,7 +17,7 @@ use crate::ports::Port;
 pub(crate) enum Ended {
     /// Its line is gone.
     Down,
-    /// Its room's task failed.
+    /// Its room's task failed, or could not be asked.
     Failed,
 }
 
@@ -47,20 +47,23 @@ pub(crate) async fn serve(
     let ends = hub.media.attach_room(port, MAX_LANES)?;
     let leg = ends.id;
     let (inbox, media) = Inbox::new();
-    let _listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
+    let mut listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
     let Place { key, several, is_call, pin, language } = place;
     let kind = Kind { several, is_call, pin };
     let door = hub.rooms.enter(&key, leg, Entrance { ends, language }, |door, happenings| {
         tokio::spawn(task::serve(Arc::clone(hub), key.clone(), kind, door, happenings));
     });
+    let Some(door) = door else { return Ok(Ended::Failed) };
     let ended = tokio::select! {
         () = down.notified() => Ended::Down,
         () = line.keep(hub, leg, &inbox) => Ended::Down,
         () = door.closed() => Ended::Failed,
         () = pass_on(leg, &inbox, media, &door) => Ended::Failed,
     };
+    let (told, session) = oneshot::channel();
     // A room whose task failed has nobody left to tell.
-    let _failed = door.send((leg, Happening::Left)).await;
+    let _failed = door.send((leg, Happening::Left(told))).await;
+    listed.session = session.await.unwrap_or_default();
     Ok(ended)
 }
 

@@ -2,7 +2,6 @@
 //! its legs' ends; each leg has one as well, which keeps its port and passes on what happens there.
 
 mod chair;
-mod lane;
 mod leg;
 mod sounds;
 mod task;
@@ -11,9 +10,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use audio_path::{LegId, MediaEvent};
+use serde_json::Value;
 use session::Language;
 use session::room::Pin;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clients::Answer;
 use crate::config::Several;
@@ -35,8 +36,8 @@ enum Happening {
     Answered(Answer),
     /// A key of its phone.
     Key(char),
-    /// It is gone.
-    Left,
+    /// It is gone, and wants to know what became of its speech.
+    Left(oneshot::Sender<Value>),
 }
 
 /// What a leg brings along.
@@ -52,21 +53,22 @@ type Door = mpsc::Sender<(LegId, Happening)>;
 pub(crate) struct Rooms(Mutex<HashMap<String, Door>>);
 
 impl Rooms {
-    /// Lets a leg into the room `key`, which `open` opens if there is none.
+    /// Lets a leg into the room `key`, which `open` opens if there is none; `None` where its task is too busy to be asked.
     fn enter(
         &self,
         key: &str,
         leg: LegId,
         entrance: Entrance,
         open: impl FnOnce(Door, mpsc::Receiver<(LegId, Happening)>),
-    ) -> Door {
+    ) -> Option<Door> {
         let mut rooms = self.lock();
         let mut entered = Happening::Entered(Box::new(entrance));
         if let Some(door) = rooms.get(key) {
             match door.try_send((leg, entered)) {
-                Ok(()) => return door.clone(),
-                // Its task failed, or is as far behind as if it had: whoever is in it comes here as well.
-                Err(refused) => (_, entered) = refused.into_inner(),
+                Ok(()) => return Some(door.clone()),
+                Err(TrySendError::Full(_)) => return None,
+                // Its task failed: whoever is in it comes to the new one as well.
+                Err(TrySendError::Closed((_, refused))) => entered = refused,
             }
         }
         let (door, happenings) = mpsc::channel(MOST_HAPPENINGS);
@@ -74,7 +76,7 @@ impl Rooms {
         let _room = door.try_send((leg, entered));
         open(door.clone(), happenings);
         rooms.insert(key.to_owned(), door.clone());
-        door
+        Some(door)
     }
 
     /// Closes the room `key` unless somebody is about to enter. Answers whether it is closed.

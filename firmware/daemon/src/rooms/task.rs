@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audio_path::{Gain, LegId, Level, MediaEvent, MediaEventKind, SegmentId, Timestamp};
+use audio_path::{Gain, LegId, Level, MediaEvent, MediaEventKind, SegmentId};
+use serde_json::Value;
 use session::room::{Order, Original, Pace, Room, Rules};
-use session::{Action, Component, Event, Input, Voices};
-use tokio::sync::mpsc;
+use session::{Action, Input, Voices};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::chair::Chair;
@@ -13,14 +14,10 @@ use super::sounds::Sounds;
 use super::{Door, Entrance, Happening, Kind};
 use crate::clients::Answer;
 use crate::hub::{Hub, now};
-use crate::leg::samples;
+use crate::leg::{Outlook, pause, samples};
 use crate::report::Report;
 use crate::tally::LegTally;
 
-/// How often playback is topped up where nothing else wakes the room.
-const TOP_UP_EVERY: Duration = Duration::from_millis(200);
-/// How often it is seen whether any engine answers.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How much softer an original is while its translation is heard, dB.
 const DUCKED_BY_DB: f32 = 6.0;
 /// No original is made louder than this, dB.
@@ -37,10 +34,7 @@ pub(super) struct RoomTask<'a> {
     voices: Voices<LegId>,
     door: Door,
     tally: LegTally,
-    /// Whether hearing, translation and speech have an engine that answers.
-    served: [bool; 3],
-    /// When that is looked at next.
-    look_at: Timestamp,
+    outlook: Outlook,
 }
 
 /// Serves the room `key` until nobody is in it.
@@ -85,17 +79,14 @@ impl<'a> RoomTask<'a> {
             voices: Voices::default(),
             door,
             tally: LegTally::default(),
-            served: [true; 3],
-            look_at: Timestamp::default(),
+            outlook: Outlook::default(),
         }
     }
 
     /// How long there is nothing to do unless something happens.
     fn pause(&self) -> Duration {
         let deadline = self.room.next_deadline().map(|deadline| deadline.since(now()));
-        let is_playing = self.chairs.values().any(Chair::is_playing);
-        let top_up = is_playing.then_some(TOP_UP_EVERY);
-        deadline.into_iter().chain(top_up).chain([LOOK_EVERY]).min().unwrap_or(LOOK_EVERY)
+        pause(deadline, self.chairs.values().any(Chair::is_playing))
     }
 
     fn happened(&mut self, leg: LegId, happening: Happening) {
@@ -105,7 +96,7 @@ impl<'a> RoomTask<'a> {
             Happening::Media(event) => self.played(event),
             Happening::Answered(answer) => self.answered(leg, answer),
             Happening::Key(key) => self.room.key(now(), leg, key),
-            Happening::Left => self.room.leave(now(), leg),
+            Happening::Left(told) => self.leave(leg, told),
         }
     }
 
@@ -185,7 +176,9 @@ impl<'a> RoomTask<'a> {
     fn carry_out(&mut self) {
         while let Some(order) = self.room.poll() {
             match order {
-                Order::Do { leg, action: Action::Emit(event) } => self.report(leg, &event),
+                Order::Do { leg, action: Action::Emit(event) } => {
+                    self.hub.tell_session(leg, &mut self.tally, &event);
+                }
                 Order::Do { leg, action } => self.act(leg, action),
                 Order::Play { leg, segment, listeners } => {
                     let legs: Vec<LegId> = listeners.iter().map(|(leg, _)| *leg).collect();
@@ -267,31 +260,21 @@ impl<'a> RoomTask<'a> {
         }
     }
 
-    fn report(&mut self, leg: LegId, event: &Event) {
-        if let Event::Error { component, message } = event {
-            // The message may quote the caller, and what is said in a call is nobody's above debug.
-            log::warn!("leg {}: {} failed, something that was said is lost", leg.0, component.name());
-            log::debug!("leg {}: {message}", leg.0);
-        }
-        self.tally.count(&self.hub.tally, event);
-        self.hub.tell_session(leg, event);
-    }
-
     /// Tells the session where a stage was lost, or is there again.
     fn look_at_engines(&mut self) {
-        if now() < self.look_at {
-            return;
-        }
-        self.look_at = now() + LOOK_EVERY;
         let Some((leg, chair)) = self.chairs.first_key_value() else { return };
-        let (leg, served) = (*leg, chair.is_served());
-        let before = std::mem::replace(&mut self.served, served);
-        let stages = [Component::Asr, Component::Mt, Component::Tts].into_iter().zip(served).zip(before);
-        for ((component, served), _) in stages.filter(|((_, served), before)| served != before) {
-            let what = if served { "is there again" } else { "is lost: no engine answers" };
-            log::warn!("leg {}: {} {what}", leg.0, component.name());
+        let leg = *leg;
+        for (component, served) in self.outlook.look(now(), leg, || chair.is_served()) {
             self.room.handle(now(), leg, Input::Served { component, served });
         }
         self.carry_out();
+    }
+
+    /// A leg is gone; what became of its speech so far is told to whoever lists it.
+    fn leave(&mut self, leg: LegId, told: oneshot::Sender<Value>) {
+        self.room.leave(now(), leg);
+        if let (Some(chair), Some(frames)) = (self.chairs.get(&leg), self.room.frames(leg)) {
+            let _nobody_asks_any_more = told.send(chair.report(frames, self.room.discards()));
+        }
     }
 }
