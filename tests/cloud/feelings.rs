@@ -1,9 +1,7 @@
 //! How somebody speaks is measured beside the call, and the call never waits for it.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use dragoman_tests::daemon::Daemon;
@@ -15,6 +13,7 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, accept};
 
 use crate::clouds::{Cloud, KEY, Plan, WORDS, converse, wait_until, wait_until_tried};
+use crate::vendor::serve;
 
 struct Measured {
     hume: Emulator,
@@ -110,24 +109,17 @@ const MEASURES: &str =
 
 /// Takes connections, says this on each, and closes it as if all were well; how many there were.
 fn closes_after(words: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
     let taken = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&taken);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let counted = Arc::clone(&counted);
-            thread::spawn(move || {
-                let Ok(mut socket) = accept(stream) else { return };
-                counted.fetch_add(1, Ordering::Relaxed);
-                for words in words {
-                    socket.send(Message::text(*words)).unwrap_or_default();
-                }
-                let normal = CloseFrame { code: 1000.into(), reason: "bye".into() };
-                socket.close(Some(normal)).unwrap_or_default();
-                while socket.read().is_ok() {}
-            });
+    let address = serve(move |stream| {
+        let Ok(mut socket) = accept(stream) else { return };
+        counted.fetch_add(1, Ordering::Relaxed);
+        for words in words {
+            socket.send(Message::text(*words)).unwrap_or_default();
         }
+        let normal = CloseFrame { code: 1000.into(), reason: "bye".into() };
+        socket.close(Some(normal)).unwrap_or_default();
+        while socket.read().is_ok() {}
     });
     (address, taken)
 }

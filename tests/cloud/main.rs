@@ -23,3 +23,4 @@ mod serving;
 mod strangers;
 mod unanswered;
 mod unheard;
+mod vendor;

@@ -1,7 +1,7 @@
 //! Vendors whose words repeat the key they were brought, and would have a terminal do something.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,22 +12,11 @@ use tungstenite::handshake::server::{Request, Response};
 use tungstenite::protocol::CloseFrame;
 
 use crate::clouds::{Clouds, Plan, converse};
+use crate::vendor::serve;
 
 const SECRET: &str = "k3y-stranger-777";
 /// Clears the screen, names the window and turns the text round.
 const OBEYED: &str = "\u{1b}[2J\u{1b}]0;pwn\u{7}\u{9b}31m\u{202e}";
-
-/// Serves each connection in a thread of its own; its address.
-fn serve(each: fn(TcpStream)) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || each(stream));
-        }
-    });
-    address
-}
 
 /// Answers every request with status 400, and with the request's own key.
 fn refuses(mut stream: TcpStream) {

@@ -1,13 +1,13 @@
 //! Recognisers that take all audio and never come to a text. (Row 17 of the fault matrix.)
 
 use std::io::{ErrorKind, Read as _};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tungstenite::{Message, WebSocket, accept};
 
 use crate::clouds::{Clouds, Plan, WORDS, converse};
+use crate::vendor::serve;
 
 /// From the end of speech until the session takes it for one.
 const END_OF_SPEECH: Duration = Duration::from_millis(480);
@@ -17,18 +17,6 @@ const GUESS: &str = r#"{"type":"Results","channel_index":[0,1],"start":0.0,"dura
     "speech_final":false,"from_finalize":false,"channel":{"alternatives":[{"transcript":"hello there",
     "confidence":0.9,"words":[],"languages":["en"]}]},"metadata":{"request_id":"x","model_uuid":"y","model_info":{}}}"#;
 const GUESS_EVERY: Duration = Duration::from_millis(200);
-
-/// Serves each connection in a thread of its own; its address.
-fn serve(each: fn(TcpStream)) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || each(stream));
-        }
-    });
-    address
-}
 
 fn only_reads(mut stream: TcpStream) {
     let mut bytes = [0; 4_096];

@@ -2,14 +2,22 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// More of a vendor's words is looked at by nobody.
 const AT_MOST: usize = 4_096;
 /// Instead of what may not be seen.
 const WITHHELD: &str = "***";
 /// Shorter keys may be parts of honest words.
 const SHORTEST_PART: usize = 6;
-/// Longer words of letters and digits are keys, sessions or tokens of somebody's.
+/// Longer words of letters and digits are keys, sessions or tokens of somebody's,
 const LONGEST_WORD: usize = 23;
+/// where a part of them mixes so many. (A model's name with a date is none.)
+const SHORTEST_MIX: usize = 8;
+/// Whoever repeats so much of a key repeats the key.
+const TELLING_PART: usize = 8;
+/// As a key stands in a URL that a vendor repeats.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// What stands before a key, in lower case.
 const BEFORE_A_KEY: [&str; 6] = ["bearer", "token", "basic", "key", "apikey", "deepl-auth-key"];
 
@@ -19,11 +27,13 @@ static KEYS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 /// From now on no [`Failure`](crate::Failure) and no warning shows this key, whoever repeats it.
 pub fn withhold(key: &str) {
     let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
-    if !key.is_empty() && !keys.iter().any(|known| known == key) {
-        keys.push(key.to_owned());
-        // One may be a part of another.
-        keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
+    for key in [key.to_owned(), utf8_percent_encode(key, ESCAPED).to_string()] {
+        if !key.is_empty() && !keys.contains(&key) {
+            keys.push(key);
+        }
     }
+    // One may be a part of another.
+    keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
 }
 
 /// `words` in one line, without keys, control characters and characters that cannot be seen.
@@ -32,7 +42,7 @@ pub(crate) fn shown(words: &str) -> String {
     let mut text: String = seen.map(|c| if c.is_control() { ' ' } else { c }).collect();
     let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
     for key in keys.iter().filter(|key| key.len() >= SHORTEST_PART) {
-        text = text.replace(key.as_str(), WITHHELD);
+        text = without(&text, key);
     }
     let mut line = String::with_capacity(text.len());
     let mut announced = false;
@@ -50,10 +60,25 @@ pub(crate) fn shown(words: &str) -> String {
     line
 }
 
+/// `text` without `key`, whole or cut short.
+fn without(text: &str, key: &str) -> String {
+    let telling = key.char_indices().nth(TELLING_PART).map_or(key, |(end, _)| &key[..end]);
+    let mut left = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(telling) {
+        left.push_str(&rest[..at]);
+        left.push_str(WITHHELD);
+        let same = rest[at..].chars().zip(key.chars()).take_while(|(here, there)| here == there);
+        rest = &rest[at + same.map(|(here, _)| here.len_utf8()).sum::<usize>()..];
+    }
+    left + rest
+}
+
 fn push_without_tokens(line: &mut String, word: &str) {
     for part in word.split_inclusive(|c: char| !is_of_a_token(c)) {
         let run = part.trim_end_matches(|c: char| !is_of_a_token(c));
-        let is_token = run.len() > LONGEST_WORD && is_like_a_key(run);
+        let is_mixed = |part: &str| part.len() >= SHORTEST_MIX && is_like_a_key(part);
+        let is_token = run.len() > LONGEST_WORD && run.split(['-', '_']).any(is_mixed);
         let is_marked = ["sk-", "sk_"].iter().any(|mark| run.len() > mark.len() && run.starts_with(mark));
         line.push_str(if is_token || is_marked { WITHHELD } else { run });
         line.push_str(&part[run.len()..]);
@@ -87,6 +112,7 @@ mod tests {
     fn keys_are_withheld_in_whichever_words() {
         withhold("k3y-stranger-777");
         withhold("ab1");
+        withhold("s/ash+ed=key");
         let cases = [
             ("bad header: Bearer k3y-stranger-777", "bad header: Bearer ***"),
             ("{\"k3y-stranger-777\"}", "{\"***\"}"),
@@ -95,6 +121,9 @@ mod tests {
             ("Incorrect API key provided: sk-12ab.", "Incorrect API key provided: ***."),
             ("session=2f1de4a0-77aa-4c0e-8d0f-3b1f0e9c2a11;", "session=***;"),
             ("token is required, basic authentication", "token is required, basic authentication"),
+            ("key k3y-stranger-7... is wrong", "key ***... is wrong"),
+            ("at /v1?key=s%2Fash%2Bed%3Dkey", "at /v1?key=***"),
+            ("no model gpt-4o-mini-tts-2025-12-15", "no model gpt-4o-mini-tts-2025-12-15"),
             ("no model eleven_flash_v2_5 at https://h/v1", "no model eleven_flash_v2_5 at https://h/v1"),
         ];
         for (words, expected) in cases {

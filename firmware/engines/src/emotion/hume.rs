@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::websocket::{Handshake, Message, url};
+use crate::words::shown;
 use crate::{Failure, FailureKind};
 
 /// Samples a second.
@@ -227,6 +228,9 @@ fn length(samples: u64) -> Duration {
 fn measured(result: MeasurementResult) -> Measured {
     let highest = |mut scores: Vec<Score>| {
         scores.truncate(MOST_SCORES);
+        for score in &mut scores {
+            score.name = shown(&score.name);
+        }
         scores
     };
     Measured {
