@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use audio_path::Timestamp;
 use dragoman_tests::simulation::{Behaviour, Simulation, Sound, Speech};
 use proptest::prelude::*;
-use session::{Component, Cue, Event, Input, Manner, UtteranceId, announcement};
+use session::{
+    Action, Component, Cue, Event, Input, Interpreter, LanguagePair, Manner, UtteranceId, announcement,
+};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -185,6 +188,29 @@ fn the_caller_is_told_before_he_is_listened_to() {
     assert_eq!(texts, told);
     assert_eq!(simulation.frames_recognised, 0);
     assert!(simulation.events.iter().any(|(_, event)| *event == Event::Listening));
+}
+
+#[test]
+fn who_is_recorded_is_told_with_the_announcement() {
+    let mut room = Interpreter::new(LanguagePair::ENGLISH_AND_SPANISH, Manner::Consecutive).recorded();
+    let now = Timestamp::from_nanos(1_000_000_000);
+    room.handle(now, Input::Connected);
+    let mut told = Vec::new();
+    while let Some(action) = room.poll_action() {
+        if let Action::Speak { segment, text, .. } = action {
+            told.push((segment, text));
+        }
+    }
+    assert_eq!(told[0].1, "A machine translates this call. This call is recorded.");
+    assert_eq!(told[1].1, "Una máquina traduce esta llamada. Esta llamada se graba.");
+    for (segment, _) in told {
+        assert!(!room.may_be_overheard());
+        room.handle(now, Input::SpeechReady { segment });
+        room.handle(now, Input::PlaybackEnded { segment });
+    }
+    assert!(room.may_be_overheard());
+    let actions: Vec<_> = std::iter::from_fn(|| room.poll_action()).collect();
+    assert!(actions.contains(&Action::Emit(Event::ToldOfRecording)));
 }
 
 #[test]

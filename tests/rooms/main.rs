@@ -5,6 +5,7 @@ mod coming_and_going;
 mod door;
 mod hearing;
 mod keys;
+mod recording;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ const CALL: Rules = Rules {
     ends_with_the_first_to_leave: true,
     languages: Vec::new(),
     pin: None,
+    is_recorded: false,
 };
 /// Phones that return nothing.
 const CONFERENCE: Rules = Rules {
@@ -36,6 +38,7 @@ const CONFERENCE: Rules = Rules {
     ends_with_the_first_to_leave: false,
     languages: Vec::new(),
     pin: None,
+    is_recorded: false,
 };
 
 /// Says sentences of four words from `at` on, 400 ms each word. The words tell speaker, speech and place.

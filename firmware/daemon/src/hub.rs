@@ -19,6 +19,7 @@ use crate::media::{LegShared, Media};
 use crate::report::{self, Report};
 use crate::rooms::Rooms;
 use crate::tally::{FrameTotals, LegTally, Tally};
+use crate::tap::{RoomName, RoomTap, Taps};
 use crate::web::offers::Offers;
 
 /// Lines that a reader of the control socket may be behind before it is cut off.
@@ -45,6 +46,8 @@ pub struct Hub {
     pub outside: Outside,
     /// What happened in calls, counted.
     pub tally: Tally,
+    /// Who listens in on rooms.
+    pub taps: Arc<Taps>,
     /// The rooms that several legs are in.
     pub(crate) rooms: Rooms,
     /// New phones' accounts.
@@ -118,6 +121,7 @@ impl Hub {
             media,
             outside,
             tally: Tally::default(),
+            taps: Arc::default(),
             rooms: Rooms::default(),
             offers: Offers::default(),
             started: now(),
@@ -183,6 +187,11 @@ impl Hub {
             }
         }
         self.tell(&Report::session(leg, event));
+    }
+
+    /// A room was opened; what happens in it is told there.
+    pub(crate) fn open_room(&self, room: RoomName) -> RoomTap {
+        self.taps.open(room)
     }
 
     /// All lines told from now on.
@@ -317,6 +326,7 @@ impl Hub {
             "health": self.health_at.get().map(ToString::to_string),
             "own_voices": self.outside.transport.profiles.report(),
             "translation_cache": self.outside.translations.report(),
+            "listeners_cut_off": self.taps.cut_off(),
             "notices": self.outside.notices.count(),
             "legs": legs,
             "media": self.media.status(),

@@ -23,6 +23,7 @@ pub mod report;
 mod rooms;
 mod switchboard;
 pub mod tally;
+pub mod tap;
 pub mod watcher;
 mod web;
 

@@ -53,6 +53,11 @@ impl Report {
         )
     }
 
+    /// Its fields.
+    pub fn into_value(self) -> Value {
+        self.0.into()
+    }
+
     /// The line, with the time it happened at, in milliseconds of the machine's monotonic clock.
     pub fn line(&self, at: Timestamp) -> String {
         let mut map = self.0.clone();
@@ -65,6 +70,7 @@ impl Report {
     fn of_event(event: &Event) -> Self {
         match event {
             Event::Listening => Self::new("listening", json!({})),
+            Event::ToldOfRecording => Self::new("told_of_recording", json!({})),
             Event::SpeechStarted { utterance } => {
                 Self::new("speech_started", json!({ "utterance": utterance.0 }))
             }
@@ -79,10 +85,10 @@ impl Report {
                 "final",
                 json!({ "utterance": utterance.0, "text": text, "language": language.code() }),
             ),
-            Event::Translation { segment, text, source, source_lang, target_lang } => Self::new(
+            Event::Translation { segment, utterance, text, source, source_lang, target_lang } => Self::new(
                 "translation",
                 json!({
-                    "segment": segment.0, "text": text, "source": source,
+                    "segment": segment.0, "utterance": utterance.0, "text": text, "source": source,
                     "source_lang": source_lang.code(), "target_lang": target_lang.code(),
                 }),
             ),

@@ -87,6 +87,11 @@ pub struct LegTally {
 }
 
 impl LegTally {
+    /// Source and target of a translation that is not heard to its end yet.
+    pub fn languages(&self, segment: SegmentId) -> Option<[Language; 2]> {
+        self.languages.get(&segment).copied()
+    }
+
     /// Counts what happened.
     pub fn count(&mut self, tally: &Tally, event: &Event) {
         match event {
@@ -138,6 +143,8 @@ impl FrameTotals {
 
 #[cfg(test)]
 mod tests {
+    use session::UtteranceId;
+
     use super::*;
 
     #[test]
@@ -146,9 +153,11 @@ mod tests {
         let mut leg = LegTally::default();
         let [source_lang, target_lang] = ["en", "es"].map(|code| code.parse().unwrap());
         let segment = SegmentId(3);
+        let utterance = UtteranceId(1);
         let (text, source) = ("uno dos".to_owned(), "one two three".to_owned());
         leg.count(&tally, &Event::PlaybackEnded { segment: SegmentId(1) });
-        leg.count(&tally, &Event::Translation { segment, text, source, source_lang, target_lang });
+        let said = Event::Translation { segment, utterance, text, source, source_lang, target_lang };
+        leg.count(&tally, &said);
         leg.count(&tally, &Event::Latency { segment, stages: Latency::default() });
         assert_eq!((tally.words.get(), tally.translations.get()), (3, 0));
         leg.count(&tally, &Event::PlaybackEnded { segment });
@@ -162,7 +171,9 @@ mod tests {
         let [source_lang, target_lang] = ["en", "es"].map(|code| code.parse().unwrap());
         for segment in (0..1_000).map(SegmentId) {
             let (text, source) = (String::new(), String::new());
-            leg.count(&tally, &Event::Translation { segment, text, source, source_lang, target_lang });
+            let utterance = UtteranceId(1);
+            let said = Event::Translation { segment, utterance, text, source, source_lang, target_lang };
+            leg.count(&tally, &said);
         }
         assert_eq!(leg.languages.len(), MOST_SEGMENTS);
     }

@@ -6,6 +6,7 @@ use crate::ear::FrameCounts;
 use crate::language::{announcement, own_voice_offer};
 use crate::outage::Outage;
 use crate::outbox::{Discards, Outbox};
+use crate::phrases::Phrase;
 use crate::segment::{Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Told, Tongue};
 use crate::track::{Floor, Track};
@@ -49,6 +50,7 @@ pub struct Interpreter {
     out: Outbox,
     pub(crate) outage: Outage,
     offers_own_voices: bool,
+    is_recorded: bool,
 }
 
 impl Interpreter {
@@ -64,6 +66,7 @@ impl Interpreter {
             out: Outbox::default(),
             outage: Outage::default(),
             offers_own_voices: false,
+            is_recorded: false,
         }
     }
 
@@ -71,6 +74,12 @@ impl Interpreter {
     #[must_use]
     pub fn offering_own_voices(self) -> Self {
         Self { offers_own_voices: true, ..self }
+    }
+
+    /// With the announcement, both speakers are told that they are recorded.
+    #[must_use]
+    pub fn recorded(self) -> Self {
+        Self { is_recorded: true, ..self }
     }
 
     /// Takes what happened at `now`; `now` never goes back.
@@ -135,6 +144,12 @@ impl Interpreter {
         Discards { late_answers, ..self.out.discards }
     }
 
+    /// Whether what the phone says may be passed on to others than the room's engines: its callers were told all that
+    /// there is to tell.
+    pub fn may_be_overheard(&self) -> bool {
+        self.is_announced()
+    }
+
     /// The languages of the room.
     pub fn languages(&self) -> &LanguagePair {
         &self.languages
@@ -156,13 +171,15 @@ impl Interpreter {
         self.announcement = Announcement::Speaking;
         let id = self.talker.new_utterance();
         let segments = self.languages.both().into_iter().enumerate().map(|(place, language)| {
-            let (text, spoken_in) = announcement(language);
+            let (machine, spoken_in) = announcement(language);
+            let recorded = self.is_recorded.then(|| Phrase::Recorded.words(spoken_in).0);
             let offer = self.offers_own_voices.then(|| own_voice_offer(spoken_in, place + 1));
-            let text = [text, offer.as_deref().unwrap_or_default()].join(" ").trim_end().to_owned();
+            let texts = [Some(machine), recorded, offer.as_deref()];
+            let text = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
             let segment = self.out.new_segment();
             let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
             self.out.act(Action::Speak { segment, text: text.clone(), language: spoken_in });
-            Segment::new(segment, text, [spoken_in; 2], stage)
+            Segment::new(segment, id, text, [spoken_in; 2], stage)
         });
         let segments = segments.collect();
         self.track.turns.push(Delivery::told(Kind::Announcement, id, segments));
@@ -218,6 +235,9 @@ impl Interpreter {
         if heard {
             self.announcement = Announcement::Spoken;
             self.out.emit(Event::Listening);
+            if self.is_recorded {
+                self.out.emit(Event::ToldOfRecording);
+            }
         } else {
             self.announcement = Announcement::FailedUntil(now + ANNOUNCE_AGAIN);
         }

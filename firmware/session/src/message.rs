@@ -174,6 +174,8 @@ impl Latency {
 pub enum Event {
     /// The announcement is over: from here on the caller is listened to.
     Listening,
+    /// He was told that he is recorded.
+    ToldOfRecording,
     /// Somebody began to speak.
     SpeechStarted { utterance: UtteranceId },
     /// He stopped.
@@ -182,9 +184,10 @@ pub enum Event {
     Partial { utterance: UtteranceId, text: String, language: Option<Language> },
     /// The whole text of an utterance.
     Final { utterance: UtteranceId, text: String, language: Language },
-    /// A clause was translated.
+    /// A clause of an utterance was translated.
     Translation {
         segment: SegmentId,
+        utterance: UtteranceId,
         text: String,
         source: String,
         source_lang: Language,

@@ -1,4 +1,4 @@
-//! What a room of several tells one caller, in his language.
+//! What a room tells one caller, in his language.
 
 use crate::Language;
 
@@ -21,10 +21,12 @@ pub(crate) enum Phrase {
     EnterPin,
     WrongPin,
     NoEntry,
+    /// He is recorded from now on.
+    Recorded,
 }
 
 impl Phrase {
-    const COUNT: usize = Self::NoEntry as usize + 1;
+    const COUNT: usize = Self::Recorded as usize + 1;
 
     /// The words for a caller who speaks `language`, and the language they are in: English where there are no others.
     pub(crate) fn words(self, language: Language) -> (&'static str, Language) {
@@ -58,6 +60,7 @@ const ENGLISH: [&str; Phrase::COUNT] = [
     "Please enter the PIN.",
     "That is not the PIN. Please enter it again.",
     "That is not the PIN. Goodbye.",
+    "This call is recorded.",
 ];
 
 const SPANISH: [&str; Phrase::COUNT] = [
@@ -76,6 +79,7 @@ const SPANISH: [&str; Phrase::COUNT] = [
     "Introduzca el PIN.",
     "Ese no es el PIN. Introdúzcalo de nuevo.",
     "Ese no es el PIN. Adiós.",
+    "Esta llamada se graba.",
 ];
 
 const FRENCH: [&str; Phrase::COUNT] = [
@@ -94,6 +98,7 @@ const FRENCH: [&str; Phrase::COUNT] = [
     "Entrez le code PIN.",
     "Ce n'est pas le code PIN. Entrez-le de nouveau.",
     "Ce n'est pas le code PIN. Au revoir.",
+    "Cet appel est enregistré.",
 ];
 
 const GERMAN: [&str; Phrase::COUNT] = [
@@ -112,6 +117,7 @@ const GERMAN: [&str; Phrase::COUNT] = [
     "Bitte geben Sie die PIN ein.",
     "Das ist nicht die PIN. Bitte geben Sie sie noch einmal ein.",
     "Das ist nicht die PIN. Auf Wiederhören.",
+    "Dieses Gespräch wird aufgezeichnet.",
 ];
 
 const ITALIAN: [&str; Phrase::COUNT] = [
@@ -130,6 +136,7 @@ const ITALIAN: [&str; Phrase::COUNT] = [
     "Inserisca il PIN.",
     "Questo non è il PIN. Lo inserisca di nuovo.",
     "Questo non è il PIN. Arrivederci.",
+    "Questa chiamata viene registrata.",
 ];
 
 const PORTUGUESE: [&str; Phrase::COUNT] = [
@@ -148,6 +155,7 @@ const PORTUGUESE: [&str; Phrase::COUNT] = [
     "Introduza o PIN.",
     "Esse não é o PIN. Introduza-o de novo.",
     "Esse não é o PIN. Adeus.",
+    "Esta chamada é gravada.",
 ];
 
 #[cfg(test)]
@@ -157,7 +165,7 @@ mod tests {
     #[test]
     fn every_language_has_words_of_its_own() {
         let languages = ["en", "es", "fr", "de", "it", "pt"].map(|code| code.parse::<Language>().unwrap());
-        for phrase in [Phrase::Keys, Phrase::Language, Phrase::EnterPin, Phrase::NoEntry] {
+        for phrase in [Phrase::Keys, Phrase::Language, Phrase::EnterPin, Phrase::NoEntry, Phrase::Recorded] {
             let words: std::collections::HashSet<_> =
                 languages.map(|language| phrase.words(language).0).into();
             assert_eq!(words.len(), languages.len(), "{phrase:?}");

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use audio_path::{SegmentId, Timestamp};
 
-use crate::{Language, Latency};
+use crate::{Language, Latency, UtteranceId};
 
 /// How long the translator may take: a sentence takes 20 ms on a PC, under a second on a busy Pi.
 pub(crate) const MT_DEADLINE: Duration = Duration::from_secs(4);
@@ -41,6 +41,7 @@ pub(crate) struct Stamps {
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) id: SegmentId,
+    pub(crate) utterance: UtteranceId,
     pub(crate) source: String,
     /// Empty until it is known.
     pub(crate) translation: String,
@@ -55,15 +56,17 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// A segment that its engine just got.
+    /// A segment of an utterance that its engine just got.
     pub(crate) fn new(
         id: SegmentId,
+        utterance: UtteranceId,
         source: String,
         [source_lang, target_lang]: [Language; 2],
         stage: Stage,
     ) -> Self {
         Self {
             id,
+            utterance,
             source,
             translation: String::new(),
             source_lang,
@@ -119,8 +122,13 @@ mod tests {
 
     fn segment(text: u64, committed: u64, translated: u64, audio: u64) -> Segment {
         let languages = ["en", "es"].map(|code| code.parse().unwrap());
-        let mut segment =
-            Segment::new(SegmentId(1), String::new(), languages, Stage::Failed { since: ms(0) });
+        let mut segment = Segment::new(
+            SegmentId(1),
+            UtteranceId(1),
+            String::new(),
+            languages,
+            Stage::Failed { since: ms(0) },
+        );
         segment.stamps = Stamps {
             spoken: ms(0),
             text: ms(text),

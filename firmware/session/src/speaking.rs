@@ -67,7 +67,7 @@ impl Turns {
         let id = out.new_segment();
         let stage = Stage::Translating { deadline: now + MT_DEADLINE };
         let stamps = Stamps { spoken, text: now, committed: now, ..Stamps::default() };
-        let segment = Segment::new(id, text.clone(), [source, target], stage);
+        let segment = Segment::new(id, utterance, text.clone(), [source, target], stage);
         delivery.segments.push_back(Segment { stamps, provisional, ..segment });
         out.act(Action::Translate { segment: id, text, context, source, target });
     }
@@ -77,7 +77,8 @@ impl Turns {
         let languages = [language, self.target.other_than(language)];
         if let Some(delivery) = self.delivery(id) {
             let stage = Stage::Failed { since: now };
-            delivery.segments.push_back(Segment::new(out.new_segment(), String::new(), languages, stage));
+            let segment = Segment::new(out.new_segment(), id, String::new(), languages, stage);
+            delivery.segments.push_back(segment);
         }
     }
 
@@ -163,6 +164,7 @@ impl Turns {
 fn translation(segment: &Segment) -> Option<Event> {
     (!segment.provisional && !segment.translation.is_empty()).then(|| Event::Translation {
         segment: segment.id,
+        utterance: segment.utterance,
         text: segment.translation.clone(),
         source: segment.source.clone(),
         source_lang: segment.source_lang,

@@ -19,6 +19,7 @@ use crate::media::{Full, LegEnds, LegShared};
 use crate::ports::Port;
 use crate::report::{self, Report};
 use crate::tally::LegTally;
+use crate::tap::{Joined, RoomName, RoomTap};
 
 /// Answers of engines that may wait for the leg's task.
 const MOST_ANSWERS: usize = 256;
@@ -37,6 +38,7 @@ struct InterpreterLeg<'a> {
     voices: Voices<Language>,
     own_voices: Option<OwnVoices>,
     answers: mpsc::Sender<Answer>,
+    tap: RoomTap,
     tally: LegTally,
     outlook: Outlook,
 }
@@ -56,7 +58,8 @@ pub(super) async fn serve(
     let mut listed = Listed::enter(hub, leg_id, &line.id, room, &ends.shared, &inbox);
     let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
     let languages = *interpreter.languages();
-    let mut leg = InterpreterLeg::new(hub, ends, interpreter, &answers_in);
+    let tap = tap(hub, line, room, leg_id);
+    let mut leg = InterpreterLeg::new(hub, ends, interpreter, tap, &answers_in);
     leg.own_voices = OwnVoices::new(hub, room, leg_id, languages, &answers_in);
     tokio::select! {
         () = down.notified() => {}
@@ -71,7 +74,13 @@ pub(super) async fn serve(
 }
 
 impl<'a> InterpreterLeg<'a> {
-    fn new(hub: &'a Hub, ends: LegEnds, room: Interpreter, answers: &mpsc::Sender<Answer>) -> Self {
+    fn new(
+        hub: &'a Hub,
+        ends: LegEnds,
+        room: Interpreter,
+        tap: RoomTap,
+        answers: &mpsc::Sender<Answer>,
+    ) -> Self {
         let Outside { transport, asr, mt, tts, translations, .. } = &hub.outside;
         let LegEnds { id, captured, mut playable, shared } = ends;
         let mut voices = Voices::default();
@@ -97,6 +106,7 @@ impl<'a> InterpreterLeg<'a> {
             voices,
             own_voices: None,
             answers: answers.clone(),
+            tap,
             tally: LegTally::default(),
             outlook: Outlook::default(),
         }
@@ -146,6 +156,9 @@ impl<'a> InterpreterLeg<'a> {
 
     fn drain_captured(&mut self) {
         while let Some(captured) = self.captured.pop() {
+            if self.room.may_be_overheard() {
+                self.tap.said(self.id, &captured);
+            }
             self.tell(Input::Captured(&captured));
         }
     }
@@ -230,9 +243,11 @@ impl<'a> InterpreterLeg<'a> {
             Action::Discard { segment } => {
                 self.speaker.cancel(segment);
                 self.lane.discard(segment, &self.shared);
+                self.tap.cut(now(), segment);
             }
             Action::Emit(event) => {
                 self.notice(&event);
+                self.tap.happened(now(), self.id, &event);
                 self.hub.tell_session(self.id, &mut self.tally, &event);
             }
         }
@@ -273,10 +288,23 @@ impl<'a> InterpreterLeg<'a> {
     }
 
     fn top_up(&mut self) {
-        let Self { lane, shared, room, .. } = self;
-        lane.top_up(shared, |frame| room.handle(now(), Input::Rendered(frame)));
+        let Self { id, lane, shared, room, tap, tally, .. } = self;
+        lane.top_up(shared, |segment, frame| {
+            if let Some([_, language]) = tally.languages(segment) {
+                tap.spoken(now(), *id, segment, language, &frame.0);
+            }
+            room.handle(now(), Input::Rendered(frame));
+        });
         self.act();
     }
+}
+
+/// Where it is told what happens in a room that has one leg.
+fn tap(hub: &Hub, line: &Line, room: &Room, leg: LegId) -> RoomTap {
+    let name = RoomName { key: line.id.clone(), dialled: room.extension.clone(), kind: room.kind.name() };
+    let tap = hub.open_room(name);
+    tap.joined(now(), Joined { leg, id: line.id.clone(), language: None });
+    tap
 }
 
 /// Never, where nothing can be wished.

@@ -67,14 +67,14 @@ impl Lane {
         self.go_on();
     }
 
-    /// Hands speech to the phone, never far ahead; tells `rendered` of each frame.
-    pub(crate) fn top_up(&mut self, shared: &LegShared, mut rendered: impl FnMut(&Frame)) {
+    /// Hands speech to the phone, never far ahead; tells `rendered` of each frame of a segment.
+    pub(crate) fn top_up(&mut self, shared: &LegShared, mut rendered: impl FnMut(SegmentId, &Frame)) {
         while self.capacity - self.ring.vacant() < FRAMES_AHEAD {
             let Some(Next { segment, last, frame }) = self.playback.next_frame() else { return };
             let playable = Playable { epoch: shared.epoch(self.number), segment, last, frame };
             self.handed_over = Some(segment);
             if self.ring.push(playable).is_ok() {
-                rendered(&frame);
+                rendered(segment, &frame);
             }
             self.go_on();
         }

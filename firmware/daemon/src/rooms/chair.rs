@@ -43,7 +43,7 @@ impl<'a> Chair<'a> {
         tokio::spawn(pass_on(leg, heard, door.clone()));
         let Outside { transport, asr, mt, translations, .. } = outside;
         let exchanges = Exchanges::new(asr, transport);
-        let Entrance { ends, language } = entrance;
+        let Entrance { ends, language, .. } = entrance;
         let lanes = ends.playable.into_iter().enumerate();
         Self {
             outside,
@@ -153,7 +153,9 @@ impl<'a> Chair<'a> {
 
     /// Hands speech to the phone; tells `rendered` of each frame.
     pub(super) fn top_up(&mut self, mut rendered: impl FnMut(&Frame)) {
-        self.lanes.iter_mut().for_each(|(_, lane)| lane.top_up(&self.shared, &mut rendered));
+        for (_, lane) in &mut self.lanes {
+            lane.top_up(&self.shared, |_, frame| rendered(frame));
+        }
     }
 
     pub(super) fn is_playing(&self) -> bool {

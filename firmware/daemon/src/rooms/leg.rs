@@ -49,8 +49,9 @@ pub(crate) async fn serve(
     let (inbox, media) = Inbox::new();
     let mut listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
     let Place { key, several, is_call, pin, language } = place;
-    let kind = Kind { several, is_call, pin };
-    let door = hub.rooms.enter(&key, leg, Entrance { ends, language }, |door, happenings| {
+    let kind = Kind { dialled: room.extension.clone(), several, is_call, pin };
+    let entrance = Entrance { ends, id: line.id.clone(), language };
+    let door = hub.rooms.enter(&key, leg, entrance, |door, happenings| {
         tokio::spawn(task::serve(Arc::clone(hub), key.clone(), kind, door, happenings));
     });
     let Some(door) = door else { return Ok(Ended::Failed) };

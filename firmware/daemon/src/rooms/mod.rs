@@ -43,6 +43,7 @@ enum Happening {
 /// What a leg brings along.
 struct Entrance {
     ends: LegEnds,
+    id: String,
     language: Language,
 }
 
@@ -98,6 +99,7 @@ impl Rooms {
 /// What kind of room it is, and how its legs hear each other.
 #[derive(Clone)]
 struct Kind {
+    dialled: String,
     several: Several,
     is_call: bool,
     pin: Option<Pin>,

@@ -17,6 +17,7 @@ use crate::hub::{Hub, now};
 use crate::leg::{Outlook, pause, samples};
 use crate::report::Report;
 use crate::tally::LegTally;
+use crate::tap::{Joined, RoomName, RoomTap};
 
 /// How much softer an original is while its translation is heard, dB.
 const DUCKED_BY_DB: f32 = 6.0;
@@ -33,6 +34,7 @@ pub(super) struct RoomTask<'a> {
     /// Who has which of the engines' voices.
     voices: Voices<LegId>,
     door: Door,
+    tap: RoomTap,
     tally: LegTally,
     outlook: Outlook,
 }
@@ -45,7 +47,7 @@ pub(super) async fn serve(
     door: Door,
     mut happenings: mpsc::Receiver<(LegId, Happening)>,
 ) {
-    let mut task = RoomTask::new(&hub, kind, door);
+    let mut task = RoomTask::new(&hub, key.clone(), kind, door);
     loop {
         let pause = task.pause();
         tokio::select! {
@@ -62,13 +64,16 @@ pub(super) async fn serve(
 }
 
 impl<'a> RoomTask<'a> {
-    fn new(hub: &'a Hub, kind: Kind, door: Door) -> Self {
+    fn new(hub: &'a Hub, key: String, kind: Kind, door: Door) -> Self {
+        let of = if kind.is_call { "call" } else { "conference" };
+        let tap = hub.open_room(RoomName { key, dialled: kind.dialled.clone(), kind: of });
         let rules = Rules {
             mode: kind.several.mode,
             manner: kind.several.manner,
             ends_with_the_first_to_leave: kind.is_call,
             languages: hub.config.spoken(),
             pin: kind.pin.clone(),
+            is_recorded: false,
         };
         Self {
             hub,
@@ -78,6 +83,7 @@ impl<'a> RoomTask<'a> {
             sounds: Sounds::default(),
             voices: Voices::default(),
             door,
+            tap,
             tally: LegTally::default(),
             outlook: Outlook::default(),
         }
@@ -102,6 +108,7 @@ impl<'a> RoomTask<'a> {
 
     fn enter(&mut self, leg: LegId, entrance: Entrance) {
         let (seat, language) = (self.voices.seat(leg), entrance.language);
+        self.tap.joined(now(), Joined { leg, id: entrance.id.clone(), language: Some(language) });
         let chair = Chair::new(&self.hub.outside, leg, entrance, seat, &self.door);
         self.chairs.insert(leg, chair);
         self.room.join(now(), leg, language);
@@ -109,6 +116,9 @@ impl<'a> RoomTask<'a> {
 
     fn drain_captured(&mut self, leg: LegId) {
         while let Some(captured) = self.chairs.get_mut(&leg).and_then(|chair| chair.captured.pop()) {
+            if self.room.may_be_overheard(leg) {
+                self.tap.said(leg, &captured);
+            }
             self.room.handle(now(), leg, Input::Captured(&captured));
         }
     }
@@ -159,11 +169,21 @@ impl<'a> RoomTask<'a> {
 
     fn spoken(&mut self, leg: LegId, segment: SegmentId, samples: &[i16]) {
         let Some((listeners, is_first)) = self.sounds.add(segment, samples) else { return };
+        if !listeners.is_empty() {
+            self.tell_spoken(leg, segment, samples);
+        }
         for listener in listeners {
             self.chairs.get_mut(&listener).into_iter().for_each(|chair| chair.add(segment, samples));
         }
         if is_first {
             self.room.handle(now(), leg, Input::SpeechReady { segment });
+        }
+    }
+
+    /// Tells who listens in of a translation that is heard.
+    fn tell_spoken(&self, leg: LegId, segment: SegmentId, samples: &[i16]) {
+        if let Some([_, language]) = self.tally.languages(segment) {
+            self.tap.spoken(now(), leg, segment, language, samples);
         }
     }
 
@@ -177,12 +197,14 @@ impl<'a> RoomTask<'a> {
         while let Some(order) = self.room.poll() {
             match order {
                 Order::Do { leg, action: Action::Emit(event) } => {
+                    self.tap.happened(now(), leg, &event);
                     self.hub.tell_session(leg, &mut self.tally, &event);
                 }
                 Order::Do { leg, action } => self.act(leg, action),
                 Order::Play { leg, segment, listeners } => {
                     let legs: Vec<LegId> = listeners.iter().map(|(leg, _)| *leg).collect();
                     let (samples, is_complete) = self.sounds.play(segment, &legs);
+                    self.tell_spoken(leg, segment, &samples);
                     self.play(Some(leg), segment, &listeners, &samples, is_complete);
                 }
                 Order::PlayCue { segment, cue, listeners } => {
@@ -193,11 +215,13 @@ impl<'a> RoomTask<'a> {
                 }
                 Order::Discard { leg, segment } => {
                     self.sounds.forget(segment);
+                    self.tap.cut(now(), segment);
                     self.chairs.get(&leg).into_iter().for_each(|chair| chair.cancel(segment));
                     self.chairs.values_mut().for_each(|chair| chair.discard(segment));
                 }
                 Order::Hear { listener, originals } => self.hear(listener, &originals),
                 Order::Speaks { leg, language } => {
+                    self.tap.speaks(now(), leg, language);
                     self.chairs.get_mut(&leg).into_iter().for_each(|chair| chair.speaks(language));
                 }
                 Order::Forget { leg } => drop(self.chairs.remove(&leg)),
@@ -273,6 +297,7 @@ impl<'a> RoomTask<'a> {
     /// A leg is gone; what became of its speech so far is told to whoever lists it.
     fn leave(&mut self, leg: LegId, told: oneshot::Sender<Value>) {
         self.room.leave(now(), leg);
+        self.tap.left(now(), leg);
         if let (Some(chair), Some(frames)) = (self.chairs.get(&leg), self.room.frames(leg)) {
             let _nobody_asks_any_more = told.send(chair.report(frames, self.room.discards()));
         }

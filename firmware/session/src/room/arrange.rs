@@ -2,7 +2,7 @@
 
 use audio_path::{LegId, Timestamp};
 
-use super::member::{Announcement, Member};
+use super::member::{About, Announcement, Member, Recording};
 use super::{Mode, Order, Original, Room, collect};
 use crate::{Action, Language};
 
@@ -48,18 +48,24 @@ impl Room {
         self.stop_listening();
     }
 
-    /// Tells a member that a machine translates, once that concerns him.
+    /// Tells a member that a machine translates, once that concerns him, and that he is recorded.
     fn inform(&mut self, now: Timestamp, place: usize) {
         let member = &self.members[place];
         let mut others = self.members.iter().filter(|other| other.is_present());
         let is_concerned = others.any(|other| self.concerns(member, other) || self.concerns(other, member));
         let member = &mut self.members[place];
         match member.announcement {
-            Announcement::NotDue if is_concerned => {
+            Announcement::NotDue if is_concerned || member.recording == Recording::Untold => {
+                member.about = if is_concerned { About::Machine } else { About::Recording };
                 member.announce(now, &mut self.out);
                 collect(&mut self.out, member.leg, &[], &mut self.orders);
             }
-            Announcement::FailedUntil(_) if !is_concerned => member.announcement = Announcement::NotDue,
+            Announcement::FailedUntil(_) if !is_concerned => {
+                member.about = About::Recording;
+                if member.recording != Recording::Untold {
+                    member.announcement = Announcement::NotDue;
+                }
+            }
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ use super::{Order, Original, Pace, Room, collect};
 use crate::language::announcement;
 use crate::outage::Outage;
 use crate::outbox::Outbox;
+use crate::phrases::Phrase;
 use crate::segment::{Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Tongue};
 use crate::track::{Floor, Track};
@@ -17,10 +18,11 @@ use crate::{Action, Component, Event, Language, Manner};
 
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
-/// Whether a member was told that a machine translates.
+
+/// Whether a member was told that a machine translates, or that he is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Announcement {
-    /// Nothing that concerns him is translated yet.
+    /// Nothing that concerns him is translated yet, and he was told of the rest.
     NotDue,
     Speaking,
     /// It could not be spoken; it is tried again then.
@@ -40,6 +42,30 @@ impl Announcement {
     }
 }
 
+/// What an announcement is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// That a machine translates, and perhaps that he is recorded.
+    Machine,
+    /// Only that he is recorded.
+    Recording,
+}
+
+impl About {
+    fn machine(self) -> bool {
+        self == Self::Machine
+    }
+}
+
+/// What a member knows of his being recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recording {
+    /// He is not.
+    None,
+    Untold,
+    Told,
+}
+
 /// Somebody in a room.
 pub(super) struct Member {
     pub(super) leg: LegId,
@@ -48,6 +74,8 @@ pub(super) struct Member {
     /// What only he hears: the announcement and notices.
     pub(super) own: Track,
     pub(super) announcement: Announcement,
+    pub(super) about: About,
+    pub(super) recording: Recording,
     /// His phone is gone, though not all was heard that he said.
     pub(super) is_gone: bool,
     /// Whether anybody needs him translated.
@@ -74,6 +102,8 @@ impl Member {
             talker: Talker::new(tongue, manner),
             own: Track::new(tongue),
             announcement: Announcement::NotDue,
+            about: About::Recording,
+            recording: Recording::None,
             is_gone: false,
             is_wanted: false,
             originals: Vec::new(),
@@ -103,7 +133,7 @@ impl Member {
 
     /// Whether anything of what he says or hears is translated.
     fn is_concerned(&self) -> bool {
-        self.announcement != Announcement::NotDue
+        self.announcement != Announcement::NotDue && self.about.machine()
     }
 
     /// Whether he is in the room, and his phone, too.
@@ -129,11 +159,40 @@ impl Member {
         }
     }
 
-    /// Tells him that a machine translates.
+    /// Tells him that a machine translates, where that concerns him, and that he is recorded, where he does not know.
     pub(super) fn announce(&mut self, now: Timestamp, out: &mut Outbox) {
         let is_first = self.announcement == Announcement::NotDue;
         self.announcement = if is_first { Announcement::Speaking } else { Announcement::SpeakingAgain };
-        self.say(now, Kind::Announcement, announcement(self.language), out);
+        let (machine, language) = announcement(self.language);
+        let recorded = Phrase::Recorded.words(language).0;
+        let owes = self.recording == Recording::Untold;
+        let texts = [self.about.machine().then_some(machine), owes.then_some(recorded)];
+        let text = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        self.say(now, Kind::Announcement, (&text, language), out);
+    }
+
+    /// He was told.
+    fn announced(&mut self, out: &mut Outbox) {
+        if self.about.machine() {
+            self.announcement = Announcement::Over;
+            out.emit(Event::Listening);
+        } else {
+            self.announcement = Announcement::NotDue;
+        }
+        if self.recording == Recording::Untold {
+            self.recording = Recording::Told;
+            out.emit(Event::ToldOfRecording);
+        }
+    }
+
+    /// Whether what he says may be passed on to others than his room.
+    pub(super) fn may_be_overheard(&self) -> bool {
+        let is_told = match self.recording {
+            Recording::None => self.announcement.is_over(),
+            Recording::Untold => false,
+            Recording::Told => true,
+        };
+        is_told && self.is_present() && !self.wishes.is_muted
     }
 
     /// Tells him something, in place of other words that he did not begin to hear.
@@ -162,8 +221,8 @@ impl Member {
         let segment = out.new_segment();
         out.act(Action::Speak { segment, text: text.to_owned(), language });
         let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
-        let segments = VecDeque::from([Segment::new(segment, text.to_owned(), [language; 2], stage)]);
         let id = self.talker.new_utterance();
+        let segments = VecDeque::from([Segment::new(segment, id, text.to_owned(), [language; 2], stage)]);
         self.own.turns.push(Delivery::told(kind, id, segments));
     }
 
@@ -181,8 +240,7 @@ impl Member {
             let notice = || outage.next_notice(now, false);
             let Some(heard) = self.own.advance(now, Floor::default(), notice, out) else { return };
             if heard {
-                self.announcement = Announcement::Over;
-                out.emit(Event::Listening);
+                self.announced(out);
             } else {
                 if self.announcement.has_failed() {
                     self.own.spare_tone();

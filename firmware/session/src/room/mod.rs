@@ -22,7 +22,7 @@ use crate::outbox::{Discards, Outbox};
 use crate::talker::Told;
 use crate::{Action, Component, FrameCounts, Input, Language};
 use interpretation::Interpretation;
-use member::Member;
+use member::{Member, Recording};
 pub use order::{Mode, Order, Original, Pace, Pin, Rules};
 
 /// A room of several legs.
@@ -64,6 +64,9 @@ impl Room {
             return;
         }
         let mut member = Member::new(leg, language, self.rules.manner);
+        if self.rules.is_recorded {
+            member.recording = Recording::Untold;
+        }
         for component in Component::ALL.into_iter().filter(|component| self.lost[*component as usize]) {
             member.outage.served(now, component, false);
         }
@@ -140,6 +143,12 @@ impl Room {
     /// Whether nobody is here any more, and nothing is left to do.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    /// Whether what a leg says may be passed on to others than the room and its engines: its caller is in the room, not
+    /// muted, and was told all that there is to tell.
+    pub fn may_be_overheard(&self, leg: LegId) -> bool {
+        self.member(leg).is_some_and(Member::may_be_overheard)
     }
 
     /// What became of a leg's captured frames so far.

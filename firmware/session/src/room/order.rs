@@ -51,6 +51,8 @@ pub struct Rules {
     pub languages: Vec<Language>,
     /// What a caller has to enter before he hears or is heard.
     pub pin: Option<Pin>,
+    /// Whether everybody is told that he is recorded, translated or not.
+    pub is_recorded: bool,
 }
 
 /// How a member hears another's own voice.
