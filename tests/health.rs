@@ -43,11 +43,14 @@ fn metrics_are_text_that_a_scraper_reads() {
         "service_health{component=\"asr\",engine=\"device\"}",
         "recoveries_total{component=\"tts\",tier=\"reset\",success=\"false\"} 0",
         "frames_dropped_total{reason=",
+        "queue_depth{queue=\"input\"} 0.0",
+        "queue_depth{queue=\"playback\"} 0.0",
         "media_tick_lateness_seconds{quantile=\"0.99\"}",
     ] {
         assert!(text.contains(name), "{name}: {text}");
     }
     assert!(daemon.metric("frames_processed_total") > 0.0);
+    assert!(daemon.metric("runtime_tasks") > 0.0);
     assert!(daemon.metric("service_uptime_seconds") > 0.0);
 }
 

@@ -15,7 +15,7 @@ use crate::clients::Outside;
 use crate::config::{Config, Room};
 use crate::leg_name::LegName;
 use crate::logging::notify_systemd;
-use crate::media::{LegShared, Media};
+use crate::media::{LegShared, Media, Queue};
 use crate::report::{self, Report};
 use crate::rooms::Rooms;
 use crate::tally::{FrameTotals, LegTally, Tally};
@@ -226,6 +226,13 @@ impl Hub {
         self.legs().frames()
     }
 
+    /// What waits in each queue of the leg where most does.
+    pub(crate) fn deepest_queues(&self) -> [(Queue, u64); Queue::ALL.len()] {
+        let legs = self.legs();
+        let most = |queue| legs.live.values().map(|entry| entry.shared.depth(queue)).max();
+        Queue::ALL.map(|queue| (queue, most(queue).unwrap_or_default()))
+    }
+
     /// How long the daemon runs.
     pub fn uptime(&self) -> Duration {
         now().since(self.started)
@@ -376,6 +383,7 @@ impl Entry {
         json!({
             "leg": leg.0, "id": self.id, "room": self.room.extension,
             "up_s": now().since(self.since).as_secs(), "frames": report::frames(&self.shared),
+            "queues": report::queues(&self.shared),
         })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use session::{Discards, Event, FrameCounts, Latency};
 
 use crate::clients::{EmotionCounts, EngineReport, Felt};
-use crate::media::LegShared;
+use crate::media::{LegShared, Queue};
 
 /// An event of the daemon, as it is told to whoever listens.
 #[derive(Clone, Debug)]
@@ -141,6 +141,12 @@ pub fn frames(shared: &LegShared) -> Value {
         "in": counters.frames_in(), "out": counters.frames_out(),
         "concealed": counters.concealed(), "reordered": counters.reordered(), "dropped": dropped,
     })
+}
+
+/// What waits in a leg: frames, and requests to translate and to speak.
+pub fn queues(shared: &LegShared) -> Value {
+    let depth = |queue: Queue| (queue.name().to_owned(), Value::from(shared.depth(queue)));
+    Value::Object(Queue::ALL.into_iter().map(depth).collect())
 }
 
 /// What became of a leg's speech where it is measured how it is spoken.

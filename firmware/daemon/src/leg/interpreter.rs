@@ -15,7 +15,7 @@ use super::{Line, Listed, sounds};
 use crate::clients::{Answer, Exchanges, Outside, SpeakJob, Speaker, TranslateJob, Translator};
 use crate::config::Room;
 use crate::hub::{Hub, Inbox, VoiceWish, now};
-use crate::media::{Full, LegEnds, LegShared};
+use crate::media::{Full, LegEnds, LegShared, Queue};
 use crate::ports::Port;
 use crate::report::{self, Report};
 use crate::tally::LegTally;
@@ -130,8 +130,16 @@ impl<'a> InterpreterLeg<'a> {
                 () = sleep(pause(deadline, self.lane.is_playing())) => self.tell(Input::Tick),
             }
             self.top_up();
+            self.tell_queues();
             self.look_at_engines();
         }
+    }
+
+    fn tell_queues(&self) {
+        self.shared.queues.tell(Queue::Asr, self.listening.waiting());
+        self.shared.queues.tell(Queue::Mt, self.translator.under_way());
+        self.shared.queues.tell(Queue::Tts, self.lane.incomplete());
+        self.shared.queues.tell(Queue::Playback, self.lane.waiting());
     }
 
     /// Tells the session where a stage was lost, or is there again.
@@ -156,6 +164,7 @@ impl<'a> InterpreterLeg<'a> {
 
     fn drain_captured(&mut self) {
         while let Some(captured) = self.captured.pop() {
+            self.shared.queues.took();
             if self.room.may_be_overheard() {
                 self.tap.said(self.id, &captured);
             }

@@ -80,6 +80,16 @@ impl Lane {
         }
     }
 
+    /// Frames that the phone has not got.
+    pub(crate) fn waiting(&self) -> usize {
+        self.capacity - self.ring.vacant() + self.playback.waiting()
+    }
+
+    /// Segments of which more is to come.
+    pub(crate) fn incomplete(&self) -> usize {
+        self.playback.incomplete()
+    }
+
     /// Whether there is something to hand to the phone, now or later.
     pub(crate) fn is_playing(&self) -> bool {
         self.playback.is_playing()

@@ -63,6 +63,13 @@ impl Listening {
         self.utterances.remove(&utterance);
     }
 
+    /// Frames that its recognisers have not taken.
+    pub(crate) fn waiting(&self) -> usize {
+        let waiting =
+            |recognition: &mpsc::Sender<AsrInput>| recognition.max_capacity() - recognition.capacity();
+        self.utterances.values().map(waiting).sum()
+    }
+
     fn send(&mut self, utterance: UtteranceId, input: AsrInput) -> Option<Answer> {
         let recognition = self.utterances.get(&utterance)?;
         let Err(TrySendError::Full(_)) = recognition.try_send(input) else { return None };

@@ -85,6 +85,17 @@ impl Playback {
         self.playing.take_if(|playing| *playing == segment).is_some()
     }
 
+    /// Frames that are not handed over.
+    pub(crate) fn waiting(&self) -> usize {
+        let samples: usize = self.speeches.values().map(|speech| speech.samples.len()).sum();
+        samples.div_ceil(SAMPLES_PER_FRAME)
+    }
+
+    /// Segments of which more is to come.
+    pub(crate) fn incomplete(&self) -> usize {
+        self.speeches.values().filter(|speech| !speech.complete).count()
+    }
+
     /// Whether there is something to hand to the phone, now or later.
     pub(super) fn is_playing(&self) -> bool {
         self.playing.is_some()

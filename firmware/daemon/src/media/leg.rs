@@ -11,6 +11,7 @@ use audio_path::{
 use rt_sys::fifo::Transfer;
 
 use super::room::{MAX_LANES, Room, Voices};
+use super::{Queue, Queues};
 use crate::ports::{Arrived, Port, READ_BYTES, Written};
 
 /// What an echo leg may hold back: 120 ms.
@@ -21,6 +22,8 @@ const ECHO_FRAMES: usize = 6;
 pub struct LegShared {
     /// What happened to the leg's frames.
     pub counters: LegCounters,
+    /// What waits between its parts.
+    pub queues: Queues,
     epochs: [AtomicU32; MAX_LANES],
 }
 
@@ -31,6 +34,12 @@ impl LegShared {
     /// Where no leg can have such a lane.
     pub fn epoch(&self, lane: usize) -> Epoch {
         Epoch(self.epochs[lane].load(Ordering::Acquire))
+    }
+
+    /// What waits in `queue`.
+    pub fn depth(&self, queue: Queue) -> u64 {
+        // The counter is read before what was taken of it: a depth is never made up.
+        self.queues.depth(queue, self.counters.frames_in())
     }
 
     /// Starts a new generation of a lane: what was queued in it before is discarded, and counted, at the next tick.

@@ -5,6 +5,7 @@
 
 mod hearing;
 mod leg;
+mod queues;
 mod room;
 mod status;
 mod thread;
@@ -24,6 +25,7 @@ use rt_sys::poll::Poll;
 use rt_sys::{Ticker, Wake, WakeListener, alloc, sched};
 
 pub use leg::LegShared;
+pub use queues::{Queue, Queues};
 pub use room::{MAX_LANES, MAX_ORIGINALS};
 pub use status::{Grants, Lateness, MediaStatus};
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{Door, Entrance, Happening};
 use crate::clients::{Answer, Exchanges, Outside, SpeakJob, Speaker, TranslateJob, Translator};
 use crate::leg::{Lane, Listening};
-use crate::media::LegShared;
+use crate::media::{LegShared, Queue};
 use crate::report;
 
 /// Answers of engines that may wait to be passed on.
@@ -20,7 +20,7 @@ const MOST_ANSWERS: usize = 256;
 /// A leg in a room: its engines, and the ways to its phone.
 pub(super) struct Chair<'a> {
     outside: &'a Outside,
-    pub(super) captured: Consumer<Captured>,
+    captured: Consumer<Captured>,
     shared: Arc<LegShared>,
     /// The ways to his phone, and who was heard on each last; `None` for what nobody said.
     lanes: Vec<(Option<LegId>, Lane)>,
@@ -149,6 +149,23 @@ impl<'a> Chair<'a> {
 
     pub(super) fn discard(&mut self, segment: SegmentId) {
         self.lanes.iter_mut().for_each(|(_, lane)| lane.discard(segment, &self.shared));
+    }
+
+    /// The oldest frame from his phone that was not taken.
+    pub(super) fn take_captured(&mut self) -> Option<Captured> {
+        let captured = self.captured.pop()?;
+        self.shared.queues.took();
+        Some(captured)
+    }
+
+    /// Tells what waits in each of his queues.
+    pub(super) fn tell_queues(&self) {
+        let of_lanes = |depth: fn(&Lane) -> usize| self.lanes.iter().map(|(_, lane)| depth(lane)).sum();
+        let queues = &self.shared.queues;
+        queues.tell(Queue::Asr, self.listening.waiting());
+        queues.tell(Queue::Mt, self.translator.under_way());
+        queues.tell(Queue::Tts, of_lanes(Lane::incomplete));
+        queues.tell(Queue::Playback, of_lanes(Lane::waiting));
     }
 
     /// Hands speech to the phone; tells `rendered` of each frame.

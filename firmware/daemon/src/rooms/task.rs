@@ -115,7 +115,7 @@ impl<'a> RoomTask<'a> {
     }
 
     fn drain_captured(&mut self, leg: LegId) {
-        while let Some(captured) = self.chairs.get_mut(&leg).and_then(|chair| chair.captured.pop()) {
+        while let Some(captured) = self.chairs.get_mut(&leg).and_then(Chair::take_captured) {
             if self.room.may_be_overheard(leg) {
                 self.tap.said(leg, &captured);
             }
@@ -281,6 +281,7 @@ impl<'a> RoomTask<'a> {
     fn top_up(&mut self) {
         for (leg, chair) in &mut self.chairs {
             chair.top_up(|frame| self.room.rendered(*leg, frame));
+            chair.tell_queues();
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) fn render(hub: &Hub) -> String {
     let engines = hub.outside.report();
     calls(&mut registry, hub);
     frames(&mut registry, hub);
+    queues(&mut registry, hub);
     media(&mut registry, hub);
     errors(&mut registry, hub, &engines);
     recoveries(&mut registry, &engines);
@@ -73,6 +74,16 @@ fn frames(registry: &mut Registry, hub: &Hub) {
         dropped.get_or_create(&[("reason", reason.name().to_owned())]).inc_by(count);
     }
     registry.register("frames_dropped", "Frames of 20 ms lost, by reason", dropped);
+}
+
+fn queues(registry: &mut Registry, hub: &Hub) {
+    let depths = Gauges::default();
+    for (queue, depth) in hub.deepest_queues() {
+        depths.get_or_create(&[("queue", queue.name().to_owned())]).set(depth as f64);
+    }
+    registry.register("queue_depth", "The longest of all legs': frames, of mt and tts requests", depths);
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    gauge(registry, "runtime_tasks", "Tasks of the daemon that are alive", tasks as f64);
 }
 
 fn media(registry: &mut Registry, hub: &Hub) {

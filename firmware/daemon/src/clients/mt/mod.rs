@@ -6,6 +6,7 @@ mod glossary;
 mod libretranslate;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use audio_path::SegmentId;
@@ -43,6 +44,7 @@ struct Inner {
     exchanges: Exchanges,
     answers: mpsc::Sender<Answer>,
     at_once: Semaphore,
+    under_way: AtomicUsize,
 }
 
 /// What is to be translated.
@@ -81,6 +83,7 @@ impl Translator {
             exchanges: exchanges.clone(),
             answers,
             at_once: Semaphore::new(MOST_AT_ONCE),
+            under_way: AtomicUsize::new(0),
         }))
     }
 
@@ -96,14 +99,21 @@ impl Translator {
         self.0.line.is_served()
     }
 
+    /// Translations that were asked for and are not answered.
+    pub fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::Relaxed)
+    }
+
     /// Has a text translated.
     pub fn translate(&self, segment: SegmentId, job: TranslateJob) {
         let this = self.clone();
+        this.0.under_way.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             let answer = match this.run(&job).await {
                 Ok(text) => Answer::Translated { segment, text },
                 Err(failure) => Answer::NotTranslated { segment, reason: failure.to_string() },
             };
+            this.0.under_way.fetch_sub(1, Ordering::Relaxed);
             // A leg that hung up does not listen any more.
             let _hung_up = this.0.answers.send(answer).await;
         });
