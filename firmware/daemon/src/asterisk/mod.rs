@@ -40,7 +40,8 @@ impl Cause {
             Self::Unknown => 1,
             Self::Normal => 16,
             Self::Busy => 17,
-            Self::Failed => 41,
+            // Congestion: the phone is told 503; for a failure it would be told 603, as if somebody had declined.
+            Self::Failed => 42,
         }
     }
 }
