@@ -23,6 +23,8 @@ pub struct Counts {
     pub keep_alives: u64,
     /// Milliseconds of audio that arrived.
     pub audio_ms: u64,
+    /// Texts that `DeepL` was given to translate.
+    pub translations: u64,
     /// Texts that Aura was given to speak.
     pub texts: u64,
     /// Voices that were cloned.

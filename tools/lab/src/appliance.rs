@@ -13,8 +13,10 @@ use crate::programs::{driver, in_repository, program};
 use crate::run_dir::RunDir;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Ports for speech: ten calls at once.
-const RTP_PORTS: u16 = 40;
+/// Calls at once where nobody says how many.
+const CALLS: u16 = 10;
+/// Ports for speech and its reports a call, and as many again for calls that are just over.
+const PORTS_A_CALL: u16 = 4;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -28,13 +30,14 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// On loopback: 700 interprets between English and Spanish, 790 and 791 give an echo; 101 and 103 speak English, 102
-    /// speaks Spanish.
+    /// On loopback: 700 interprets between English and Spanish, 790 and 791 give an echo, 800 is a conference; 101 and
+    /// 103 speak English, 102 speaks Spanish.
     fn default() -> Self {
         let rooms = vec![
             Room::interpreter("700", ["en", "es"]),
             Room::of_kind("790", "echo"),
             Room::of_kind("791", "echo-direct"),
+            Room::of_kind("800", "conference"),
         ];
         let phones = [("101", "en"), ("102", "es"), ("103", "en")];
         let phones = phones.map(|(extension, language)| Phone::new(extension, language)).to_vec();
@@ -119,14 +122,24 @@ impl Appliance {
 /// # Errors
 /// When it does not start; the error quotes its log.
 pub fn start_asterisk(cache: &Cache, sip: SocketAddr, run_dir: &RunDir) -> Result<Asterisk> {
+    start_asterisk_for(cache, sip, run_dir, CALLS)
+}
+
+/// The same with phones and ports for so many calls at once.
+///
+/// # Errors
+/// As [`start_asterisk`].
+pub fn start_asterisk_for(cache: &Cache, sip: SocketAddr, run_dir: &RunDir, calls: u16) -> Result<Asterisk> {
     let run_dir = run_dir.path().to_owned();
     let mut options =
         asterisk::Options::new(cache.prefix(), driver()?, in_repository("asterisk-conf"), run_dir)?;
     options.sip = if sip.port() == 0 { SocketAddr::new(sip.ip(), free_port(sip.ip())?) } else { sip };
     options.http_port = free_port(LOOPBACK)?;
     options.manager_port = free_port(LOOPBACK)?;
-    let rtp = free_port_range(sip.ip())?;
-    options.rtp_ports = rtp..=rtp + RTP_PORTS - 1;
+    options.phones = asterisk::Phone::numbered(calls)?;
+    let ports = calls * PORTS_A_CALL;
+    let first = free_port_range(sip.ip(), ports)?;
+    options.rtp_ports = first..=first + ports - 1;
     Asterisk::start(options)
 }
 
@@ -141,14 +154,15 @@ fn free_port(ip: IpAddr) -> Result<u16> {
     Err(std::io::Error::from(std::io::ErrorKind::AddrInUse)).context("no free port")
 }
 
-/// The first of [`RTP_PORTS`] free UDP ports in a row, even.
-fn free_port_range(ip: IpAddr) -> Result<u16> {
+/// The first of `count` free UDP ports in a row, even.
+fn free_port_range(ip: IpAddr, count: u16) -> Result<u16> {
     for _ in 0..100 {
         let first = free_port(ip)? & !1;
         let free = |port: u16| UdpSocket::bind((ip, port)).is_ok();
-        if first.checked_add(RTP_PORTS).is_some() && (first..first + RTP_PORTS).all(free) {
+        if first.checked_add(count).is_some() && (first..first + count).all(free) {
             return Ok(first);
         }
     }
-    Err(std::io::Error::from(std::io::ErrorKind::AddrInUse)).context("no 40 free ports in a row")
+    Err(std::io::Error::from(std::io::ErrorKind::AddrInUse))
+        .with_context(|| format!("no {count} free ports in a row"))
 }

@@ -33,6 +33,17 @@ pub struct Phone {
     pub secret: String,
 }
 
+impl Phone {
+    /// So many phones from 101 on, with random secrets.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn numbered(count: u16) -> Result<Vec<Self>> {
+        let phone = |number: u16| Ok(Self { extension: number.to_string(), secret: random_secret()? });
+        (101..=100 + count).map(phone).collect()
+    }
+}
+
 /// What to start. Several Asterisks run at once when their run directories and ports differ.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -62,7 +73,6 @@ impl Options {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(prefix: Prefix, driver: PathBuf, configuration: PathBuf, run_dir: PathBuf) -> Result<Self> {
-        let phone = |number: u32| Ok(Phone { extension: number.to_string(), secret: random_secret()? });
         Ok(Self {
             prefix,
             driver,
@@ -72,7 +82,7 @@ impl Options {
             http_port: 8088,
             manager_port: 5038,
             rtp_ports: 16384..=16583,
-            phones: (101..=110).map(phone).collect::<Result<_>>()?,
+            phones: Phone::numbered(10)?,
         })
     }
 

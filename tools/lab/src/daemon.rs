@@ -67,6 +67,9 @@ pub struct Room {
     /// Of an interpreter: `consecutive` where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manner: Option<String>,
+    /// Of a conference: the digits that open it, where it has such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
     /// Of an interpreter: to whom own voices are offered, `call` or `extension`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_voices: Option<String>,
@@ -114,6 +117,7 @@ impl Room {
             kind: kind.to_owned(),
             languages: Vec::new(),
             manner: None,
+            pin: None,
             own_voices: None,
         }
     }

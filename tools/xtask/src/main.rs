@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod isolation;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -36,6 +37,9 @@ enum Verb {
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Many translated calls at once, for as long as one likes: what is lost, what grows, what is left over
+    #[command(disable_help_flag = true)]
+    Soak(soak::Args),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -46,6 +50,8 @@ enum For {
     Test,
     /// Compilers and valgrind
     Bench,
+    /// The demo's without models, and sipp
+    Soak,
 }
 
 fn main() -> ExitCode {
@@ -66,6 +72,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Demo(args) => demo::run(&args, &cache),
         Verb::Test(args) => test::run(&args, &cache),
         Verb::Bench(bench) => bench::run(&bench, &cache),
+        Verb::Soak(args) => soak::run(&args, &cache),
     }
 }
 
@@ -74,6 +81,7 @@ fn setup_for(profile: For, cache: &Cache) -> Result<ExitCode> {
         For::Demo => Profile::Demo,
         For::Test => Profile::Test,
         For::Bench => Profile::Bench,
+        For::Soak => Profile::Soak,
     };
     setup::run(profile, cache)?;
     println!("Everything is installed in {}.", cache.root().display());

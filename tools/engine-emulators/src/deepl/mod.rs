@@ -122,6 +122,7 @@ impl Server {
     async fn translate(&self, request: Request) -> Result<Response, Refusal> {
         let due = Instant::now() + self.world.draw(self.world.delays.mt);
         let asked = Translate::read(&self.json(request, BODY_AT_MOST).await?)?;
+        self.world.tally.count(|counts| counts.translations += asked.texts.len() as u64);
         let glossary = self.glossaries.find(&asked)?;
         let mut translations = Vec::with_capacity(asked.texts.len());
         for text in &asked.texts {

@@ -26,6 +26,8 @@ pub enum Profile {
     Test,
     /// Compilers, and valgrind to count instructions.
     Bench,
+    /// Compilers, Asterisk, sipp, English speech.
+    Soak,
 }
 
 /// One thing to install. `missing` is asked on every run and must be quick.
@@ -68,8 +70,10 @@ fn parts(profile: Profile) -> Vec<Box<dyn Part>> {
     let mut parts: Vec<Box<dyn Part>> = vec![Box::new(system::SystemPackages::for_profile(profile))];
     if profile != Profile::Bench {
         parts.push(Box::new(debian_tree::DebianTree));
-        parts.push(Box::new(models::Models));
         parts.push(Box::new(speech::Speech::for_profile(profile)));
+    }
+    if [Profile::Demo, Profile::Test].contains(&profile) {
+        parts.push(Box::new(models::Models));
     }
     if profile == Profile::Test {
         parts.push(Box::new(python::TestPackages));

@@ -19,7 +19,7 @@ pub(super) struct Speech(&'static [&'static str]);
 
 impl Speech {
     pub(super) fn for_profile(profile: Profile) -> Self {
-        Self(if profile == Profile::Demo { DEMO } else { TEST })
+        Self(if profile == Profile::Test { TEST } else { DEMO })
     }
 
     fn not_there(&self, cache: &Cache) -> Vec<&'static str> {

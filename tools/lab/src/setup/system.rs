@@ -29,8 +29,8 @@ const TEST: &[&str] = &[
     "baresip-core", // a SIP caller that nobody here wrote
     "iproute2",     // the loopback of a private network
     "nftables",     // the guard's bans
-    "sip-tester",   // more calls at once than anybody makes
 ];
+const CALLERS: &[&str] = &["sip-tester"]; // more calls at once than anybody makes
 const BENCH: &[&str] = &["valgrind"];
 
 /// What the building and the running of a profile want from the machine.
@@ -40,8 +40,9 @@ impl SystemPackages {
     pub(super) fn for_profile(profile: Profile) -> Self {
         let more: &[&[&str]] = match profile {
             Profile::Demo => &[BUILD, RUN],
-            Profile::Test => &[BUILD, RUN, TEST, BENCH],
+            Profile::Test => &[BUILD, RUN, TEST, CALLERS, BENCH],
             Profile::Bench => &[BUILD, BENCH],
+            Profile::Soak => &[BUILD, RUN, CALLERS],
         };
         Self(more.concat())
     }

@@ -21,7 +21,7 @@ use rungs::Rung;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// One rung (format, lints, licences, unit, component, scenario, process, engines, `daemon_engines`, driver,
-    /// softphone, calls, fuzz), or part of a test's name
+    /// softphone, calls, load, fuzz), or part of a test's name
     filter: Option<String>,
     /// Only what needs no other process: format, lints, unit, scenario, rooms
     #[arg(long)]

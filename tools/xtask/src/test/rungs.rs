@@ -10,7 +10,7 @@ use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
 const LADDER: &str = "dragoman-tests";
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "scenario",
     "rooms",
     "process",
@@ -25,6 +25,7 @@ const ORDER: [&str; 14] = [
     "softphone",
     "sip",
     "calls",
+    "load",
 ];
 
 /// One rung.
@@ -97,6 +98,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
             "softphone" => "our phone against a real Asterisk",
             "sip" => "who may register and call, and strangers",
             "calls" => "whole calls by callers that nobody here wrote",
+            "load" => "fifty calls at once, bad networks, conferences, exhaustion",
             "vendors" => "the vendors' own clients against our emulators",
             _ => "further tests with real processes",
         };
