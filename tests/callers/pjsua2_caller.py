@@ -2,7 +2,7 @@
 
 usage: pjsua2_caller.py URI USER CODEC PLAY.wav RECORD.wav [ANSWER]   (the password comes in SIP_PASSWORD)
 Prints "connected" when the call is answered, "ended" and why when it ends without us; plays on the line "play" from
-standard input; hangs up on "hangup".
+standard input; presses keys on "keys 123"; hangs up on "hangup".
 With ANSWER it calls nobody: it registers where URI is, prints "registered", and gives the first call that answer, a
 status such as 200 or 486.
 """
@@ -129,6 +129,8 @@ def main():
             word = sys.stdin.readline().strip()
             if word == "play":
                 call.start_playing()
+            elif word.startswith("keys "):
+                call.dialDtmf(word[len("keys "):])
             elif word in ("hangup", ""):
                 break
     if call.refusal:

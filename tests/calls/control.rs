@@ -119,6 +119,7 @@ fn every_refusal_says_why() {
     assert!(told.contains("101 dialled 601, refused: there is no such number"), "{told}");
 }
 
+/// Row 8 of the fault matrix.
 #[test]
 fn asterisk_dies_or_restarts_in_a_call_and_the_next_call_works() {
     let mut rig = Rig::start();

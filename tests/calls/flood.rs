@@ -14,6 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const CALLS: u32 = 500;
 const MOST_LEGS: u32 = 6;
 
+/// Row 30 of the fault matrix, the half without exhaustion.
 #[test]
 fn five_hundred_calls_at_once_are_refused_and_the_one_that_stands_loses_nothing() {
     let rig = Rig::start();

@@ -1,15 +1,14 @@
 //! A whole box and what its daemon tells, for one test.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dragoman_tests::callers::Plan;
+pub(crate) use dragoman_tests::watch::Watch;
 use dragoman_tests::wav::Wav;
 use lab::appliance::{Appliance, Options};
 use lab::cache::Cache;
-use lab::daemon::Listener;
 use lab::speech::{self, Utterance};
-use serde_json::Value;
 
 /// A running box.
 pub(crate) struct Rig {
@@ -66,35 +65,4 @@ fn dropped_by_driver(line: &str) -> Option<u64> {
     let number = |index: usize| columns.get(index)?.parse::<u64>().ok();
     (columns.len() == 8 && line.starts_with(|first: char| first.is_ascii_digit()))
         .then(|| Some(number(4)? + number(5)? + number(6)?))?
-}
-
-/// The daemon's events as they come.
-pub(crate) struct Watch {
-    listener: Listener,
-    pub(crate) seen: Vec<Value>,
-}
-
-impl Watch {
-    pub(crate) fn new(appliance: &Appliance) -> Self {
-        Self { listener: appliance.daemon.listen().expect("the daemon answers"), seen: Vec::new() }
-    }
-
-    /// The next event of `kind` that `wanted` takes.
-    pub(crate) fn wait_for(
-        &mut self,
-        kind: &str,
-        limit: Duration,
-        mut wanted: impl FnMut(&Value) -> bool,
-    ) -> Value {
-        let until = Instant::now() + limit;
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            if let Some(event) = self.listener.next_within(left).expect("the daemon answers") {
-                self.seen.push(event.clone());
-                if event["type"] == kind && wanted(&event) {
-                    return event;
-                }
-            }
-        }
-        panic!("no {kind} within {limit:?}; there was: {:#?}", self.seen);
-    }
 }

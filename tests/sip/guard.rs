@@ -67,6 +67,7 @@ fn guess(from: Ipv4Addr, server: SocketAddr, over: &AtomicBool) -> u32 {
     answered
 }
 
+/// Row 32 of the fault matrix.
 #[test]
 fn who_guesses_is_banned_before_the_tenth_try_and_a_caller_notices_nothing() {
     if !is_private() {

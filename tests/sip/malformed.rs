@@ -15,6 +15,7 @@ const MESSAGES: u32 = 100_000;
 const BATCH: u32 = 25;
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Row 31 of the fault matrix.
 #[test]
 fn a_hundred_thousand_malformed_messages_neither_kill_nor_delay() {
     let mut rig = Rig::start(|_| {});

@@ -117,6 +117,14 @@ impl Pjsua2 {
         writeln!(self.words, "play").expect("the caller is there");
     }
 
+    /// Presses keys, as RFC 4733 has it.
+    ///
+    /// # Panics
+    /// Where the call is over.
+    pub fn press(&mut self, keys: &str) {
+        writeln!(self.words, "keys {keys}").expect("the caller is there");
+    }
+
     /// Neither sends nor answers anything from now on.
     ///
     /// # Panics
