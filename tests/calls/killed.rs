@@ -12,15 +12,18 @@ use crate::rig::Rig;
 
 const SECOND: Duration = Duration::from_secs(1);
 const KILLS: usize = 100;
+/// In a conference: the daemon's every start tells all three that a machine translates.
+const KILLS_IN_A_CONFERENCE: usize = 20;
 /// Half a second of frames each way tells that audio is back.
 const ENOUGH: u64 = 25;
 
+/// Row 9 of the fault matrix.
 #[test]
 fn the_call_survives_a_hundred_kills_and_the_audio_comes_back() {
     let mut rig = Rig::start();
     let speech = rig.speech(Duration::ZERO, SECOND, 16_000);
     let mut caller = Pjsua2::call(&Plan { extension: "790", ..rig.plan(0, "G722", &speech) });
-    kill_again_and_again(&mut rig, 1);
+    kill_again_and_again(&mut rig, 1, KILLS);
     let answered = Instant::now();
     caller.speak();
     thread::sleep(4 * SECOND);
@@ -36,7 +39,7 @@ fn a_call_between_phones_survives_a_hundred_kills() {
     let mut answering = Pjsua2::register(&plan(2, Path::new("/dev/null")), 200);
     let mut caller = Pjsua2::call(&plan(0, &speech));
     answering.wait_connected();
-    kill_again_and_again(&mut rig, 2);
+    kill_again_and_again(&mut rig, 2, KILLS);
     let spoken = Instant::now();
     caller.speak();
     thread::sleep(6 * SECOND);
@@ -44,8 +47,31 @@ fn a_call_between_phones_survives_a_hundred_kills() {
     caller.ended(2 * SECOND);
 }
 
-fn kill_again_and_again(rig: &mut Rig, legs: usize) {
-    for kill in 0..KILLS {
+/// 101 and 103 speak one language, 102 another.
+#[test]
+fn a_conference_survives_kills() {
+    let mut rig = Rig::start();
+    let speech = rig.speech(Duration::ZERO, SECOND, 16_000);
+    let mut callers: Vec<_> = (0..3)
+        .map(|index| Pjsua2::call(&Plan { extension: "800", ..rig.plan(index, "G722", &speech) }))
+        .collect();
+    kill_again_and_again(&mut rig, 3, KILLS_IN_A_CONFERENCE);
+    let mut watch = rig.watch();
+    // Whoever is told that a machine translates does not hear the others meanwhile.
+    for _ in 0..3 {
+        watch.wait_for("listening", 20 * SECOND, |_| true);
+    }
+    let spoken = Instant::now();
+    callers[0].speak();
+    thread::sleep(6 * SECOND);
+    assert_heard(&callers.remove(2).hang_up(), spoken.elapsed());
+    for caller in callers {
+        caller.hang_up();
+    }
+}
+
+fn kill_again_and_again(rig: &mut Rig, legs: usize, kills: usize) {
+    for kill in 0..kills {
         let killed = Instant::now();
         rig.appliance.daemon.process().signal(Signal::KILL).expect("dragomand runs");
         rig.appliance.daemon.restart().expect("dragomand starts again");
@@ -84,7 +110,7 @@ fn frames_from_callers(rig: &Rig) -> Vec<u64> {
 /// In the order of the driver's own list, which no kill changes.
 fn frames_to_callers(rig: &Rig) -> Vec<u64> {
     let table = rig.appliance.asterisk.cli("slinpipe show channels").expect("Asterisk answers");
-    let legs = table.lines().filter(|line| line.starts_with("790-") || line.starts_with("103-"));
+    let legs = table.lines().filter(|line| ["790-", "103-", "800-"].iter().any(|leg| line.starts_with(leg)));
     let sent = |leg: &str| leg.split_whitespace().nth(3)?.parse().ok();
     legs.map(|leg| sent(leg).expect("a number of frames")).collect()
 }

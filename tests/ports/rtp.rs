@@ -7,7 +7,10 @@ use audio_path::codec::{CODED_BYTES, Codec, Decoder, Encoder};
 use audio_path::rtp::{self, Packet};
 use audio_path::{Frame, SampleFramer};
 
-use crate::phone::{Phone, Place, frame};
+use dragoman_tests::bad_network::{BadNetwork, Weather};
+
+use crate::phone::{PATIENCE, Phone, Place, frame};
+use crate::scenario::{listen, talk};
 
 /// A phone that speaks the codec of this payload type.
 pub(crate) struct RtpPhone<const TYPE: u8> {
@@ -28,6 +31,14 @@ pub(crate) fn datagram(payload_type: u8, sequence: u16, ssrc: u32, payload: &[u8
 }
 
 impl<const TYPE: u8> RtpPhone<TYPE> {
+    /// Will send to `daemon`, and hear nobody else.
+    fn calling(daemon: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.set_nonblocking(true).expect("a socket");
+        let (encoder, ssrc) = (Encoder::new(Self::codec()), fastrand::u32(..));
+        Self { socket, daemon, encoder, sequence: ssrc as u16, ssrc, sent: Vec::new() }
+    }
+
     fn codec() -> Codec {
         Codec::of_payload_type(TYPE).expect("a codec of ours")
     }
@@ -50,17 +61,7 @@ impl<const TYPE: u8> Phone for RtpPhone<TYPE> {
             Codec::Alaw => place.rtp[1],
             Codec::G722 => place.rtp[2],
         };
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_nonblocking(true).expect("a socket");
-        let ssrc = fastrand::u32(..);
-        let mut phone = Self {
-            socket,
-            daemon: ([127, 0, 0, 1], port).into(),
-            encoder: Encoder::new(Self::codec()),
-            sequence: ssrc as u16,
-            ssrc,
-            sent: Vec::new(),
-        };
+        let mut phone = Self::calling(([127, 0, 0, 1], port).into());
         phone.send(&frame(u32::MAX));
         phone
     }
@@ -102,4 +103,33 @@ impl<const TYPE: u8> Phone for RtpPhone<TYPE> {
         }
         self.hear().is_none()
     }
+}
+
+/// A network that loses, delays and reorders what comes: all of it is made up for and counted.
+#[test]
+fn what_a_bad_network_does_to_packets_is_counted() {
+    let place = Place::open();
+    let weather = Weather { lost_of_1000: 30, delay_at_most: Duration::from_millis(35), seed: 9 };
+    let network = BadNetwork::before(([127, 0, 0, 1], place.rtp[2]).into(), weather);
+    let mut phone = RtpPhone::<9>::calling(network.near);
+    phone.send(&frame(u32::MAX));
+    place.wait_for_legs(1, PATIENCE);
+    let mut heard = Vec::new();
+    talk(&mut phone, 0..500, &mut heard);
+    listen(&mut phone, Duration::from_secs(1), &mut heard);
+
+    let counts = place.frames();
+    let dropped = |reason: &str| counts["dropped"][reason].as_u64().unwrap_or(0);
+    let (there, back) = (&network.there, &network.back);
+    assert!(there.lost() > 5 && there.overtaken() > 5, "{network:?}");
+    assert!(counts["reordered"].as_u64() > Some(0), "{counts}");
+    // Who comes too late was missed before; what is lost last nobody misses.
+    let expected = there.lost().saturating_sub(3)..=there.lost() + dropped("late") + 3;
+    let missed = dropped("lost");
+    assert!(expected.contains(&missed), "{missed} missed, {expected:?}: {counts}");
+    assert_eq!([dropped("stranger"), dropped("unfit"), dropped("duplicate")], [0; 3], "{counts}");
+    // Twenty milliseconds for each that was sent, bridged where it was lost, less what the network lost on the way back.
+    let sent = counts["out"].as_u64().expect("a number");
+    assert!(sent.abs_diff(500) <= 15, "{sent} frames back: {counts}");
+    assert_eq!(heard.len() as u64, back.passed(), "{network:?}");
 }
