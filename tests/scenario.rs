@@ -436,3 +436,23 @@ proptest! {
         assert_every_frame_counted(&simulation);
     }
 }
+
+#[test]
+fn what_the_house_says_is_heard_in_both_languages_after_whoever_speaks() {
+    let script = [speech(0, secs(10), 8, "en")];
+    let mut simulation = Simulation::new(script.to_vec(), Behaviour::GOOD, 1);
+    assert!(!simulation.say("Too early.", "en"), "nobody is connected");
+    simulation.run(secs(11));
+    let is_said = ["fr", "en", "es"].map(|language| simulation.say("w00099.", language));
+    assert_eq!(is_said, [true; 3]);
+    simulation.run(secs(60));
+    let texts = simulation.played.iter().filter_map(|(_, sound)| match sound {
+        Sound::Speech(text) if text.contains("w00099") => Some(text.as_str()),
+        _ => None,
+    });
+    let expected = ["en: w00099.", "es: w00099.", "w00099.", "es: w00099.", "en: w00099.", "w00099."];
+    assert_eq!(texts.collect::<Vec<_>>(), expected);
+    assert_eq!(spoken_words(&simulation)[..8], all_words(&script));
+    assert_every_frame_counted(&simulation);
+    assert_eq!(simulation.echo_recognised, 0);
+}

@@ -14,33 +14,39 @@ use serde_json::Value;
 use crate::clouds::{Clouds, Plan};
 
 const FRAME: Duration = Duration::from_millis(20);
-const TABLES: &str = "[[room]]\nextension = \"800\"\nkind = \"conference\"\n\
+pub(crate) const TABLES: &str = "[[room]]\nextension = \"800\"\nkind = \"conference\"\n\
     [[room]]\nextension = \"801\"\nkind = \"conference\"\npin = \"24\"\n\
     [[phone]]\nextension = \"101\"\nname = \"Ann\"\nlanguage = \"en\"\n\
     [[phone]]\nextension = \"102\"\nname = \"Bob\"\nlanguage = \"en\"\n\
     [[phone]]\nextension = \"103\"\nname = \"Eva\"\nlanguage = \"es\"\n\
     [[phone]]\nextension = \"104\"\nname = \"Luc\"\nlanguage = \"fr\"\n";
 
-struct Conference {
-    phones: Vec<FakePhone>,
+/// Phones in a room, in real time.
+pub(crate) struct Conference {
+    pub(crate) phones: Vec<FakePhone>,
     /// The loudest frame that each heard since it was reset, dBFS.
-    loudest: Vec<f32>,
+    pub(crate) loudest: Vec<f32>,
+    /// All voiced frames that were said since it began, in their order.
+    pub(crate) said: Vec<Frame>,
+    /// Frames that each heard.
+    pub(crate) heard: Vec<u32>,
     events: mpsc::Receiver<Value>,
-    seen: Vec<Value>,
+    pub(crate) seen: Vec<Value>,
     voice: Voice,
     start: Instant,
-    ticks: u32,
+    pub(crate) ticks: u32,
 }
 
 impl Conference {
     /// These phones dial `extension`.
-    fn dial(clouds: &Clouds, extension: &str, numbers: &[u32]) -> Self {
+    pub(crate) fn dial(clouds: &Clouds, extension: &str, numbers: &[u32]) -> Self {
         let events = events(&clouds.daemon);
         let phone =
             |number| FakePhone::connect(&clouds.daemon.pipes(), &format!("{extension}-{number}-{number}"));
         let phones = numbers.iter().map(phone).collect();
         let (voice, start, loudest) = (Voice::default(), Instant::now(), vec![f32::MIN; numbers.len()]);
-        Self { phones, loudest, events, seen: Vec::new(), voice, start, ticks: 0 }
+        let heard = vec![0; numbers.len()];
+        Self { phones, loudest, said: Vec::new(), heard, events, seen: Vec::new(), voice, start, ticks: 0 }
     }
 
     /// All four, to whom it was said that a machine translates.
@@ -52,21 +58,23 @@ impl Conference {
     }
 
     /// 20 ms in which `speaker` speaks, if anybody does.
-    fn pass(&mut self, speaker: Option<usize>) {
+    pub(crate) fn pass(&mut self, speaker: Option<usize>) {
         self.ticks += 1;
         thread::sleep((self.start + FRAME * self.ticks).saturating_duration_since(Instant::now()));
         let voice = self.voice.frame(9_000.0);
+        self.said.extend(speaker.map(|_| voice));
         for (place, phone) in self.phones.iter().enumerate() {
             let frame = if speaker == Some(place) { voice } else { Frame::SILENCE };
             assert!(phone.send(&frame.to_wire()), "the daemon reads");
             while let Some(bytes) = phone.receive() {
+                self.heard[place] += 1;
                 self.loudest[place] = self.loudest[place].max(Frame::from_wire(&bytes).dbfs());
             }
         }
         self.seen.extend(self.events.try_iter());
     }
 
-    fn pass_until(&mut self, wanted: impl Fn(&[Value]) -> bool) {
+    pub(crate) fn pass_until(&mut self, wanted: impl Fn(&[Value]) -> bool) {
         let until = Instant::now() + Duration::from_secs(20);
         while !wanted(&self.seen) {
             assert!(Instant::now() < until, "not seen within 20 s: {:#?}", self.seen);
@@ -74,7 +82,7 @@ impl Conference {
         }
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub(crate) fn wait(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until {
             self.pass(None);
@@ -82,7 +90,7 @@ impl Conference {
     }
 
     /// Somebody says something, which is heard by the others in `languages` languages.
-    fn say(&mut self, speaker: usize, languages: usize) {
+    pub(crate) fn say(&mut self, speaker: usize, languages: usize) {
         self.seen.clear();
         self.loudest.fill(f32::MIN);
         (0..125).for_each(|_| self.pass(Some(speaker)));
@@ -91,12 +99,12 @@ impl Conference {
     }
 }
 
-fn count(seen: &[Value], kind: &str) -> usize {
+pub(crate) fn count(seen: &[Value], kind: &str) -> usize {
     seen.iter().filter(|event| event["type"] == kind).count()
 }
 
 /// Requests to translate, texts to speak, lines on which somebody is heard.
-fn asked(clouds: &Clouds) -> [u64; 3] {
+pub(crate) fn asked(clouds: &Clouds) -> [u64; 3] {
     let [spare, lines] = [clouds.spare.translated().requests, clouds.first.heard().open];
     [clouds.first.translated().requests + spare, clouds.first.spoken().texts, lines]
 }

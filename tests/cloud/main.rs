@@ -1,5 +1,6 @@
 //! The daemon's interpreter room on cloud engines: emulated, strict, and failing in all the ways that real ones do.
 
+mod apps;
 mod checking;
 mod clouds;
 mod conference;

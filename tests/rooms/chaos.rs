@@ -68,6 +68,9 @@ fn a_thousand_conferences_in_chaos_keep_order_and_end_clean() {
                 let key = b"0123456789*#A"[random.usize(0..13)] as char;
                 simulation.press(random.u32(1..6), &key.to_string());
             }
+            if seed % 4 == 2 && random.u32(0..3) == 0 {
+                simulation.say("Dinner is served.");
+            }
         }
         for leg in simulation.phones.keys().copied().collect::<Vec<_>>() {
             simulation.hang_up(leg);

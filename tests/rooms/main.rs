@@ -4,6 +4,7 @@ mod chaos;
 mod coming_and_going;
 mod door;
 mod hearing;
+mod house;
 mod keys;
 mod recording;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use audio_path::LegId;
 use dragoman_tests::simulation::room::{Caller, Heard, RoomSimulation, Sound};
 use dragoman_tests::simulation::{Behaviour, Speech};
-use session::room::{Mode, Original, Rules};
+use session::room::{HOUSE, Mode, Original, Rules};
 use session::{Cue, Event, Manner};
 
 /// Under its translation, as loud as usual.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::apps::Apps;
 use crate::asterisk;
 use crate::clients::Outside;
 use crate::config::{self, Config};
@@ -75,6 +76,7 @@ async fn serve(config: Config) -> Result<(), String> {
         log::warn!("running without {refused}");
     }
     let hub = Arc::new(Hub::new(config, media, outside));
+    hub.config.apps.iter().for_each(Apps::prepare);
     let engines = Arc::clone(&hub);
     tokio::spawn(async move { engines.outside.watch(&engines.config.notices()).await });
     tokio::spawn(web::serve(Arc::clone(&hub)));

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use audio_path::{LegId, MediaEvent, MediaEventKind, Timestamp};
 use serde_json::{Value, json};
-use session::{Event, Language};
-use tokio::sync::{Notify, broadcast, mpsc};
+use session::{Event, Language, Unsaid};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
+use crate::apps::Apps;
 use crate::asterisk::{Asterisk, Cause, Change, LegEvent, Refusal};
 use crate::clients::Outside;
-use crate::config::{Config, Room};
+use crate::config::{Config, Room, RoomKind};
 use crate::leg_name::LegName;
 use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media, Queue};
@@ -48,6 +49,8 @@ pub struct Hub {
     pub tally: Tally,
     /// Who listens in on rooms.
     pub taps: Arc<Taps>,
+    /// Programs of the box.
+    pub(crate) apps: Apps,
     /// The rooms that several legs are in.
     pub(crate) rooms: Rooms,
     /// New phones' accounts.
@@ -86,6 +89,33 @@ pub struct Inbox {
     /// What its speakers want of their own voices.
     pub wishes: broadcast::Sender<VoiceWish>,
     playback: mpsc::Sender<MediaEvent>,
+    words: mpsc::Sender<Words>,
+}
+
+/// Where a leg's task takes what it is told.
+pub struct Outlet {
+    /// What happens to what is played.
+    pub playback: mpsc::Receiver<MediaEvent>,
+    /// What the room is to hear.
+    pub words: mpsc::Receiver<Words>,
+}
+
+/// In which languages a text is said, or why it is not.
+pub type Outcome = Result<Vec<Language>, Unsaid>;
+
+/// A text that everybody in a room is to hear, and who wants to know whether he will.
+#[derive(Debug)]
+pub struct Words {
+    text: String,
+    language: Language,
+    told: oneshot::Sender<Outcome>,
+}
+
+impl Words {
+    /// Has it said, and tells what came of that.
+    pub fn say(self, say: impl FnOnce(&str, Language) -> Outcome) {
+        let _nobody_asks_any_more = self.told.send(say(&self.text, self.language));
+    }
 }
 
 /// What a speaker wants of his own voice.
@@ -103,11 +133,13 @@ pub enum VoiceWish {
 }
 
 impl Inbox {
-    /// An inbox, and the end from which playback events are taken.
-    pub fn new() -> (Self, mpsc::Receiver<MediaEvent>) {
-        let (playback, receiver) = mpsc::channel(MOST_MEDIA_EVENTS);
+    /// An inbox, and the end from which its task takes what it is told.
+    pub fn new() -> (Self, Outlet) {
+        let (playback, events) = mpsc::channel(MOST_MEDIA_EVENTS);
+        let (words, texts) = mpsc::channel(MOST_WISHES);
         let (wishes, _) = broadcast::channel(MOST_WISHES);
-        (Self { captured: Arc::default(), port_down: Arc::default(), wishes, playback }, receiver)
+        let inbox = Self { captured: Arc::default(), port_down: Arc::default(), wishes, playback, words };
+        (inbox, Outlet { playback: events, words: texts })
     }
 }
 
@@ -122,6 +154,7 @@ impl Hub {
             outside,
             tally: Tally::default(),
             taps: Arc::default(),
+            apps: Apps::default(),
             rooms: Rooms::default(),
             offers: Offers::default(),
             started: now(),
@@ -291,6 +324,33 @@ impl Hub {
         entry.inbox.wishes.send(wish).map(|_| ()).map_err(|refused| none(refused.0))
     }
 
+    /// Has a text said in the rooms that have this key or were dialled so; each tells what came of it.
+    pub(crate) fn say(&self, room: &str, text: &str, language: Language) -> Vec<oneshot::Receiver<Outcome>> {
+        let legs = self.legs();
+        let mut asked: Vec<&str> = Vec::new();
+        let mut outcomes = Vec::new();
+        for entry in legs.live.values() {
+            let Some(key) = entry.key().filter(|key| *key == room || entry.room.extension == room) else {
+                continue;
+            };
+            let (told, outcome) = oneshot::channel();
+            let words = Words { text: text.to_owned(), language, told };
+            if !asked.contains(&key) && entry.inbox.words.try_send(words).is_ok() {
+                asked.push(key);
+                outcomes.push(outcome);
+            }
+        }
+        outcomes
+    }
+
+    /// The rooms that somebody is in, and the numbers that can be dialled.
+    pub(crate) fn rooms_report(&self) -> Value {
+        let rooms: Vec<Value> =
+            self.taps.rooms().iter().map(|(room, legs)| report::room(room, legs)).collect();
+        let numbers: Vec<Value> = self.config.rooms.iter().map(room_status).collect();
+        json!({ "rooms": rooms, "numbers": numbers })
+    }
+
     /// Hangs a leg's phone up.
     pub(crate) fn dismiss(&self, leg: LegId) {
         if let Some(entry) = self.legs().live.get(&leg) {
@@ -379,6 +439,16 @@ impl Legs {
 }
 
 impl Entry {
+    /// The key of the room that it is in, where something can be said there.
+    fn key(&self) -> Option<&str> {
+        match self.room.kind {
+            RoomKind::Interpreter(..) => Some(&self.id),
+            RoomKind::Conference(_) => Some(&self.room.extension),
+            RoomKind::Call(_) => LegName::parse(&self.id).ok()?.call,
+            RoomKind::Echo | RoomKind::EchoDirect => None,
+        }
+    }
+
     fn status(&self, leg: LegId) -> Value {
         json!({
             "leg": leg.0, "id": self.id, "room": self.room.extension,
@@ -390,7 +460,7 @@ impl Entry {
 
 fn room_status(room: &Room) -> Value {
     let languages = match room.kind {
-        crate::config::RoomKind::Interpreter(pair, _) => pair.both().map(|l| l.to_string()).to_vec(),
+        RoomKind::Interpreter(pair, _) => pair.both().map(|l| l.to_string()).to_vec(),
         _ => Vec::new(),
     };
     json!({ "extension": room.extension, "kind": room.kind.name(), "languages": languages })

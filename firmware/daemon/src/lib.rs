@@ -5,6 +5,7 @@
 //! engines. [`hub`] is what they share; [`control`] and the health page's
 //! server tell the world.
 
+pub mod apps;
 pub mod asterisk;
 pub mod clients;
 pub mod config;
@@ -31,6 +32,7 @@ pub use daemon::run;
 
 /// Parsers of foreign bytes that nobody else calls, to be fed with anything.
 pub mod parsers {
+    pub use crate::apps::{Asked as AppAsked, Request as AppRequest, parse as app_request};
     pub use crate::asterisk::parse as ari;
     pub use crate::control::command::parse as command;
     pub use crate::keys::parse as key;

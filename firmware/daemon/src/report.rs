@@ -7,6 +7,7 @@ use session::{Discards, Event, FrameCounts, Latency};
 
 use crate::clients::{EmotionCounts, EngineReport, Felt};
 use crate::media::{LegShared, Queue};
+use crate::tap::{Joined, RoomName};
 
 /// An event of the daemon, as it is told to whoever listens.
 #[derive(Clone, Debug)]
@@ -58,11 +59,16 @@ impl Report {
         self.0.into()
     }
 
-    /// The line, with the time it happened at, in milliseconds of the machine's monotonic clock.
-    pub fn line(&self, at: Timestamp) -> String {
+    /// The object, with the time it happened at, in milliseconds of the machine's monotonic clock.
+    pub fn object(&self, at: Timestamp) -> Value {
         let mut map = self.0.clone();
         map.insert("at_ms".into(), (at.as_nanos() / 1_000_000).into());
-        let mut line = Value::Object(map).to_string();
+        Value::Object(map)
+    }
+
+    /// The object on a line.
+    pub fn line(&self, at: Timestamp) -> String {
+        let mut line = self.object(at).to_string();
         line.push('\n');
         line
     }
@@ -113,6 +119,17 @@ fn latency(segment: u32, stages: &Latency) -> Value {
         },
         "total_ms": ms(stages.total()),
     })
+}
+
+/// A room that somebody is in.
+pub fn room(RoomName { key, dialled, kind }: &RoomName, legs: &[Joined]) -> Value {
+    let legs: Vec<Value> = legs.iter().map(joined).collect();
+    json!({ "room": key, "dialled": dialled, "kind": kind, "legs": legs })
+}
+
+/// A leg that is in a room.
+pub fn joined(Joined { leg, id, language }: &Joined) -> Value {
+    json!({ "leg": leg.0, "id": id, "language": language.map(|language| language.to_string()) })
 }
 
 /// How the engines of each stage do, best first.

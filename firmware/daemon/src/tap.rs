@@ -164,6 +164,11 @@ impl Taps {
         receiver
     }
 
+    /// The rooms that somebody is in, and who.
+    pub fn rooms(&self) -> Vec<(Arc<RoomName>, Vec<Joined>)> {
+        self.state().rooms.values().cloned().collect()
+    }
+
     /// How many listeners were too slow.
     pub fn cut_off(&self) -> u64 {
         self.cut_off.load(Ordering::Relaxed)

@@ -9,9 +9,10 @@ use crate::outbox::{Discards, Outbox};
 use crate::phrases::Phrase;
 use crate::segment::{Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Told, Tongue};
+use crate::telling::{MOST_TEXTS, Unsaid};
 use crate::track::{Floor, Track};
 use crate::turns::{Delivery, Kind, Turns};
-use crate::{Action, Event, Input, LanguagePair};
+use crate::{Action, Event, Input, Language, LanguagePair};
 
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
@@ -148,6 +149,28 @@ impl Interpreter {
     /// there is to tell.
     pub fn may_be_overheard(&self) -> bool {
         self.is_announced()
+    }
+
+    /// Has a text of this language said, in both languages of the room. Gives them.
+    ///
+    /// # Errors
+    /// Where nobody is there yet, or too much waits to be said already.
+    pub fn say(&mut self, now: Timestamp, text: &str, language: Language) -> Result<Vec<Language>, Unsaid> {
+        if !self.is_connected() {
+            return Err(Unsaid::NobodyThere);
+        }
+        if self.track.turns.texts() >= MOST_TEXTS {
+            return Err(Unsaid::TooMany);
+        }
+        let (id, targets) = (self.talker.new_utterance(), self.languages.both());
+        self.track.expect_answer(now);
+        self.track.turns.say(now, id, (text, language), &targets, &mut self.out);
+        Ok(targets.to_vec())
+    }
+
+    /// Whether the segment is what somebody in the room said.
+    pub fn is_speech(&self, segment: SegmentId) -> bool {
+        self.track.turns.is_speech(segment)
     }
 
     /// The languages of the room.

@@ -1,5 +1,22 @@
 use dragomand::parsers;
 
+/// Messages of a program, a line each: a refusal is one line, and what is to be said has words.
+pub(crate) fn apps(input: &[u8]) -> bool {
+    let lines = input.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    let read = lines.filter(|line| match parsers::app_request(line) {
+        Ok(parsers::AppAsked { request: parsers::AppRequest::Speak { text, .. }, .. }) => {
+            assert!(text.contains(char::is_alphanumeric) && !text.contains(char::is_control));
+            true
+        }
+        Ok(_) => true,
+        Err(refused) => {
+            assert!(!refused.reason.contains(char::is_control), "{refused:?}");
+            false
+        }
+    });
+    read.count() > 0
+}
+
 /// An event of ARI, or its list of channels.
 pub(crate) fn ari(input: &[u8]) -> bool {
     parsers::ari(input)

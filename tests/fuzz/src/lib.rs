@@ -24,6 +24,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "apps", run: daemon::apps },
     Target { name: "ari", run: daemon::ari },
     Target { name: "audiosocket", run: ports::audiosocket },
     Target { name: "commands", run: daemon::commands },

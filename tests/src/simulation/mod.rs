@@ -228,6 +228,13 @@ impl Simulation {
         self.clock.saturating_sub(START)
     }
 
+    /// Has the house say something; whether it is said.
+    pub fn say(&mut self, text: &str, language: &str) -> bool {
+        let is_said = self.room.say(self.now(), text, language.parse().expect("a language")).is_ok();
+        self.tell(Input::Tick);
+        is_said
+    }
+
     /// Tells the room something and carries out what it wants.
     pub fn tell(&mut self, input: Input<'_>) {
         self.room.handle(self.now(), input);

@@ -1,5 +1,6 @@
 //! `dragoman`: what a technician asks a box on site.
 
+mod apps;
 mod check;
 mod live;
 mod phones;
@@ -45,6 +46,9 @@ enum Subject {
     /// The services that hear, translate and speak
     #[command(subcommand)]
     Engines(Engines),
+    /// The programs of the box that may listen in and have texts said
+    #[command(subcommand)]
+    Apps(apps::Apps),
     /// The phones that may register
     #[command(subcommand)]
     Phones(phones::Phones),
@@ -75,6 +79,7 @@ struct Check {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().subject {
         Subject::Engines(Engines::Check(args)) => check(&args),
+        Subject::Apps(apps) => apps.run().map(|()| true),
         Subject::Phones(phones) => phones.run().map(|()| true),
         Subject::Status(args) => live::show(live::Subject::Status, &args).map(|()| true),
         Subject::Rooms(args) => live::show(live::Subject::Rooms, &args).map(|()| true),

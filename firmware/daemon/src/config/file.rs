@@ -14,6 +14,7 @@ use super::{Codec, OwnVoices};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    pub(super) apps: Option<AppsTable>,
     pub(super) asterisk: Option<AsteriskTable>,
     #[serde(default)]
     pub(super) pipes: PipesTable,
@@ -41,6 +42,13 @@ pub(super) struct File {
     pub(super) phone: Vec<PhoneTable>,
     #[serde(default)]
     pub(super) calls: CallsTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AppsTable {
+    pub(super) token_file: PathBuf,
+    pub(super) origins: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -241,6 +249,12 @@ pub(super) enum KindName {
     Conference,
     Echo,
     EchoDirect,
+}
+
+impl Default for AppsTable {
+    fn default() -> Self {
+        Self { token_file: "/var/lib/dragoman/apps.token".into(), origins: Vec::new() }
+    }
 }
 
 impl Default for PipesTable {

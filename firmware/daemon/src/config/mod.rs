@@ -1,5 +1,6 @@
 //! The configuration file: strict, so that a typing error is found before a call is lost to it.
 
+mod apps;
 mod asterisk;
 mod engines;
 mod file;
@@ -18,6 +19,7 @@ use session::{Cue, Language, LanguagePair};
 use toml::Spanned;
 
 use crate::media::MediaConfig;
+pub use apps::Apps;
 pub use asterisk::Ari;
 pub(crate) use engines::DEVICE;
 pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
@@ -41,6 +43,8 @@ pub struct Config {
     pub control: PathBuf,
     /// The chains of speech and translation services.
     pub engines: Engines,
+    /// How programs of the box are let in, where they are.
+    pub apps: Option<Apps>,
     /// Where its health is told.
     pub health: Health,
     /// How the media thread runs.
@@ -146,6 +150,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
     }
     let ports = Ports::read(file.audiosocket, &file.rtp, file.alsa.as_ref(), &rooms)?;
     Ok(Config {
+        apps: Apps::read(file.apps)?,
         asterisk: Ari::read(file.asterisk)?,
         most_legs: asterisk::most_legs(&file.calls)?,
         pipes: file.pipes.directory,

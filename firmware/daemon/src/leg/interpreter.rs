@@ -14,7 +14,7 @@ use super::own_voices::OwnVoices;
 use super::{Line, Listed, sounds};
 use crate::clients::{Answer, Exchanges, Outside, SpeakJob, Speaker, TranslateJob, Translator};
 use crate::config::Room;
-use crate::hub::{Hub, Inbox, VoiceWish, now};
+use crate::hub::{Hub, Inbox, Outlet, VoiceWish, Words, now};
 use crate::media::{Full, LegEnds, LegShared, Queue};
 use crate::ports::Port;
 use crate::report::{self, Report};
@@ -54,7 +54,7 @@ pub(super) async fn serve(
 ) -> Result<(), Full> {
     let ends = hub.media.attach_room(port, 1)?;
     let leg_id = ends.id;
-    let (inbox, media_events) = Inbox::new();
+    let (inbox, outlet) = Inbox::new();
     let mut listed = Listed::enter(hub, leg_id, &line.id, room, &ends.shared, &inbox);
     let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
     let languages = *interpreter.languages();
@@ -64,7 +64,7 @@ pub(super) async fn serve(
     tokio::select! {
         () = down.notified() => {}
         () = line.keep(hub, leg_id, &inbox) => {}
-        () = leg.run(&inbox, media_events, answers) => {}
+        () = leg.run(&inbox, outlet, answers) => {}
     }
     listed.session = report::listening(leg.room.frames(), leg.room.discards());
     if let Some(emotion) = leg.listening.emotion() {
@@ -112,12 +112,7 @@ impl<'a> InterpreterLeg<'a> {
         }
     }
 
-    async fn run(
-        &mut self,
-        inbox: &Inbox,
-        mut media: mpsc::Receiver<MediaEvent>,
-        mut answers: mpsc::Receiver<Answer>,
-    ) {
+    async fn run(&mut self, inbox: &Inbox, mut outlet: Outlet, mut answers: mpsc::Receiver<Answer>) {
         let mut wishes = self.own_voices.as_ref().map(|_| inbox.wishes.subscribe());
         self.tell(Input::Connected);
         loop {
@@ -125,7 +120,8 @@ impl<'a> InterpreterLeg<'a> {
             tokio::select! {
                 Some(wish) = next_wish(&mut wishes) => self.wish(wish),
                 () = inbox.captured.notified() => self.drain_captured(),
-                Some(event) = media.recv() => self.played(event),
+                Some(event) = outlet.playback.recv() => self.played(event),
+                Some(words) = outlet.words.recv() => self.say(words),
                 Some(answer) = answers.recv() => self.answered(answer),
                 () = sleep(pause(deadline, self.lane.is_playing())) => self.tell(Input::Tick),
             }
@@ -262,6 +258,11 @@ impl<'a> InterpreterLeg<'a> {
         }
     }
 
+    fn say(&mut self, words: Words) {
+        words.say(|text, language| self.room.say(now(), text, language));
+        self.act();
+    }
+
     fn wish(&mut self, wish: VoiceWish) {
         if let Some(own) = &mut self.own_voices {
             own.wish(wish);
@@ -280,7 +281,9 @@ impl<'a> InterpreterLeg<'a> {
 
     fn speak(&mut self, segment: SegmentId, text: String, language: Language) {
         let speaker = self.room.languages().other(language);
-        let own_voice = self.own_voices.as_ref().and_then(|own| own.of_speaker(speaker));
+        // Nobody's own voice says what he did not say.
+        let own_voices = self.own_voices.as_ref().filter(|_| self.room.is_speech(segment));
+        let own_voice = own_voices.and_then(|own| own.of_speaker(speaker));
         let job = SpeakJob { segment, text, language, seat: self.voices.seat(speaker), own_voice };
         self.lane.expect(segment);
         let refused = |failure: Failure| Answer::NotSpoken { segment, reason: failure.to_string() };

@@ -1,70 +1,51 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use audio_path::{Captured, Consumer, Frame, LegId, SegmentId};
-use engines::Failure;
 use serde_json::Value;
 use session::room::Pace;
 use session::{Action, Discards, FrameCounts, Language, Seat, UtteranceId};
-use tokio::sync::mpsc;
 
-use super::{Door, Entrance, Happening};
-use crate::clients::{Answer, Exchanges, Outside, SpeakJob, Speaker, TranslateJob, Translator};
+use super::mouth::Mouth;
+use super::{Door, Entrance};
+use crate::clients::{Answer, Outside, TranslateJob};
 use crate::leg::{Lane, Listening};
 use crate::media::{LegShared, Queue};
 use crate::report;
 
-/// Answers of engines that may wait to be passed on.
-const MOST_ANSWERS: usize = 256;
-
 /// A leg in a room: its engines, and the ways to its phone.
 pub(super) struct Chair<'a> {
-    outside: &'a Outside,
     captured: Consumer<Captured>,
     shared: Arc<LegShared>,
     /// The ways to his phone, and who was heard on each last; `None` for what nobody said.
     lanes: Vec<(Option<LegId>, Lane)>,
-    seat: Seat,
     language: Language,
     /// Whether his engines were told that they will be needed.
     is_warm: bool,
-    answers: mpsc::Sender<Answer>,
-    exchanges: Exchanges,
     listening: Listening,
-    translator: Translator,
-    /// One for each language that he is translated into: they speak at the same time.
-    speakers: HashMap<Language, Speaker>,
+    mouth: Mouth<'a>,
 }
 
 impl<'a> Chair<'a> {
     /// Takes a leg in. What its engines answer is told at the door.
     pub(super) fn new(outside: &'a Outside, leg: LegId, entrance: Entrance, seat: Seat, door: &Door) -> Self {
-        let (answers, heard) = mpsc::channel(MOST_ANSWERS);
-        tokio::spawn(pass_on(leg, heard, door.clone()));
-        let Outside { transport, asr, mt, translations, .. } = outside;
-        let exchanges = Exchanges::new(asr, transport);
+        let mouth = Mouth::new(outside, leg, seat, door);
         let Entrance { ends, language, .. } = entrance;
         let lanes = ends.playable.into_iter().enumerate();
         Self {
-            outside,
             captured: ends.captured,
             shared: ends.shared,
             lanes: lanes.map(|(number, ring)| (None, Lane::new(number, ring))).collect(),
-            seat,
             language,
             is_warm: false,
-            listening: Listening::new(outside, &exchanges, &answers),
-            translator: Translator::new(mt, transport, translations, &exchanges, answers.clone()),
-            speakers: HashMap::new(),
-            exchanges,
-            answers,
+            listening: Listening::new(outside, &mouth.exchanges, &mouth.answers),
+            mouth,
         }
     }
 
     /// Whether hearing, translation and speech have an engine that answers, as far as is known.
     pub(super) fn is_served(&self) -> [bool; 3] {
-        let speech = self.speakers.values().all(Speaker::is_served);
-        [self.listening.is_served(), self.translator.is_served(), speech]
+        let [translation, speech] = self.mouth.is_served();
+        [self.listening.is_served(), translation, speech]
     }
 
     /// Carries out what his speech needs of engines. Gives what is answered in an engine's place.
@@ -75,15 +56,11 @@ impl<'a> Chair<'a> {
             Action::FinishAsr { utterance } => return self.listening.finish(utterance),
             Action::CancelAsr { utterance } => self.listening.over(utterance),
             Action::Translate { segment, text, context, source, target } => {
-                // It connects while the translation is made.
-                self.speaker(target);
-                self.translator.translate(segment, TranslateJob { text, context, source, target });
+                self.mouth.translate(segment, TranslateJob { text, context, source, target });
             }
             Action::Speak { segment, text, language } => {
                 self.warm();
-                let job = SpeakJob { segment, text, language, seat: self.seat, own_voice: None };
-                let refused = |failure: Failure| Answer::NotSpoken { segment, reason: failure.to_string() };
-                return self.speaker(language).speak(job).err().map(refused);
+                return self.mouth.speak(segment, text, language);
             }
             Action::Play { .. } | Action::PlayCue { .. } | Action::Discard { .. } | Action::Emit(_) => {}
         }
@@ -111,7 +88,7 @@ impl<'a> Chair<'a> {
 
     /// What he said is not to be spoken any more.
     pub(super) fn cancel(&self, segment: SegmentId) {
-        self.speakers.values().for_each(|speaker| speaker.cancel(segment));
+        self.mouth.cancel(segment);
     }
 
     /// Plays a segment by `talker`; beside what others say, if there is a lane for it.
@@ -163,7 +140,7 @@ impl<'a> Chair<'a> {
         let of_lanes = |depth: fn(&Lane) -> usize| self.lanes.iter().map(|(_, lane)| depth(lane)).sum();
         let queues = &self.shared.queues;
         queues.tell(Queue::Asr, self.listening.waiting());
-        queues.tell(Queue::Mt, self.translator.under_way());
+        queues.tell(Queue::Mt, self.mouth.under_way());
         queues.tell(Queue::Tts, of_lanes(Lane::incomplete));
         queues.tell(Queue::Playback, of_lanes(Lane::waiting));
     }
@@ -183,21 +160,7 @@ impl<'a> Chair<'a> {
     fn warm(&mut self) {
         if !std::mem::replace(&mut self.is_warm, true) {
             self.listening.warm([self.language; 2]);
-            tokio::spawn(self.translator.clone().warm());
-        }
-    }
-
-    fn speaker(&mut self, language: Language) -> &Speaker {
-        let Self { outside, exchanges, answers, .. } = self;
-        let new = || Speaker::new(&outside.tts, &outside.transport, exchanges, answers.clone());
-        self.speakers.entry(language).or_insert_with(new)
-    }
-}
-
-async fn pass_on(leg: LegId, mut answers: mpsc::Receiver<Answer>, door: Door) {
-    while let Some(answer) = answers.recv().await {
-        if door.send((leg, Happening::Answered(answer))).await.is_err() {
-            return;
+            self.mouth.warm();
         }
     }
 }

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use audio_path::{LegId, MediaEvent};
+use audio_path::LegId;
 use session::Language;
 use session::room::Pin;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use super::{Door, Entrance, Happening, Kind, task};
 use crate::config::{Room, Several};
-use crate::hub::{Hub, Inbox, VoiceWish};
+use crate::hub::{Hub, Inbox, Outlet, VoiceWish};
 use crate::leg::{Line, Listed};
 use crate::media::{Full, MAX_LANES};
 use crate::ports::Port;
@@ -46,7 +46,7 @@ pub(crate) async fn serve(
 ) -> Result<Ended, Full> {
     let ends = hub.media.attach_room(port, MAX_LANES)?;
     let leg = ends.id;
-    let (inbox, media) = Inbox::new();
+    let (inbox, outlet) = Inbox::new();
     let mut listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
     let Place { key, several, is_call, pin, language } = place;
     let kind = Kind { dialled: room.extension.clone(), several, is_call, pin };
@@ -59,7 +59,7 @@ pub(crate) async fn serve(
         () = down.notified() => Ended::Down,
         () = line.keep(hub, leg, &inbox) => Ended::Down,
         () = door.closed() => Ended::Failed,
-        () = pass_on(leg, &inbox, media, &door) => Ended::Failed,
+        () = pass_on(leg, &inbox, outlet, &door) => Ended::Failed,
     };
     let (told, session) = oneshot::channel();
     // A room whose task failed has nobody left to tell.
@@ -69,12 +69,13 @@ pub(crate) async fn serve(
 }
 
 /// Tells the room what happens; ends where nobody listens.
-async fn pass_on(leg: LegId, inbox: &Inbox, mut media: mpsc::Receiver<MediaEvent>, door: &Door) {
+async fn pass_on(leg: LegId, inbox: &Inbox, mut outlet: Outlet, door: &Door) {
     let mut wishes = inbox.wishes.subscribe();
     loop {
         let happening = tokio::select! {
             () = inbox.captured.notified() => Happening::Captured,
-            Some(event) = media.recv() => Happening::Media(event),
+            Some(event) = outlet.playback.recv() => Happening::Media(event),
+            Some(words) = outlet.words.recv() => Happening::Say(words),
             Ok(VoiceWish::Key(key)) = wishes.recv() => Happening::Key(key),
         };
         if door.send((leg, happening)).await.is_err() {

@@ -3,6 +3,7 @@
 
 mod chair;
 mod leg;
+mod mouth;
 mod sounds;
 mod task;
 
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clients::Answer;
 use crate::config::Several;
+use crate::hub::Words;
 use crate::media::LegEnds;
 pub(crate) use leg::{Ended, Place, serve};
 
@@ -36,6 +38,8 @@ enum Happening {
     Answered(Answer),
     /// A key of its phone.
     Key(char),
+    /// Something that everybody in the room is to hear.
+    Say(Words),
     /// It is gone, and wants to know what became of its speech.
     Left(oneshot::Sender<Value>),
 }

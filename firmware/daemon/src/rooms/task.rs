@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use audio_path::{Gain, LegId, Level, MediaEvent, MediaEventKind, SegmentId};
 use serde_json::Value;
-use session::room::{Order, Original, Pace, Room, Rules};
+use session::room::{HOUSE, Order, Original, Pace, Room, Rules};
 use session::{Action, Input, Voices};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::chair::Chair;
+use super::mouth::Mouth;
 use super::sounds::Sounds;
 use super::{Door, Entrance, Happening, Kind};
-use crate::clients::Answer;
+use crate::clients::{Answer, TranslateJob};
 use crate::hub::{Hub, now};
 use crate::leg::{Outlook, pause, samples};
 use crate::report::Report;
@@ -30,6 +31,8 @@ pub(super) struct RoomTask<'a> {
     kind: Kind,
     room: Room,
     chairs: BTreeMap<LegId, Chair<'a>>,
+    /// By whom the house speaks, once it did.
+    house: Option<Mouth<'a>>,
     sounds: Sounds,
     /// Who has which of the engines' voices.
     voices: Voices<LegId>,
@@ -80,6 +83,7 @@ impl<'a> RoomTask<'a> {
             kind,
             room: Room::new(rules),
             chairs: BTreeMap::new(),
+            house: None,
             sounds: Sounds::default(),
             voices: Voices::default(),
             door,
@@ -102,6 +106,7 @@ impl<'a> RoomTask<'a> {
             Happening::Media(event) => self.played(event),
             Happening::Answered(answer) => self.answered(leg, answer),
             Happening::Key(key) => self.room.key(now(), leg, key),
+            Happening::Say(words) => words.say(|text, language| self.room.say(now(), text, language)),
             Happening::Left(told) => self.leave(leg, told),
         }
     }
@@ -217,6 +222,7 @@ impl<'a> RoomTask<'a> {
                     self.sounds.forget(segment);
                     self.tap.cut(now(), segment);
                     self.chairs.get(&leg).into_iter().for_each(|chair| chair.cancel(segment));
+                    self.house.iter().filter(|_| leg == HOUSE).for_each(|house| house.cancel(segment));
                     self.chairs.values_mut().for_each(|chair| chair.discard(segment));
                 }
                 Order::Hear { listener, originals } => self.hear(listener, &originals),
@@ -231,14 +237,32 @@ impl<'a> RoomTask<'a> {
     }
 
     fn act(&mut self, leg: LegId, action: Action) {
-        let Some(chair) = self.chairs.get_mut(&leg) else { return };
         if let Action::Speak { segment, .. } = action {
             self.sounds.expect(segment);
         }
-        if let Some(answer) = chair.act(action) {
+        let instead = match self.chairs.get_mut(&leg) {
+            Some(chair) => chair.act(action),
+            None if leg == HOUSE => self.act_for_house(action),
+            None => return,
+        };
+        if let Some(answer) = instead {
             // In an engine's place, in a later turn of the loop; if not even that has room, the session's deadline
             // does the same.
             let _deadline_takes_over = self.door.try_send((leg, Happening::Answered(answer)));
+        }
+    }
+
+    fn act_for_house(&mut self, action: Action) -> Option<Answer> {
+        let Self { hub, voices, door, .. } = self;
+        let new = || Mouth::new(&hub.outside, HOUSE, voices.seat(HOUSE), door);
+        let house = self.house.get_or_insert_with(new);
+        match action {
+            Action::Translate { segment, text, context, source, target } => {
+                house.translate(segment, TranslateJob { text, context, source, target });
+                None
+            }
+            Action::Speak { segment, text, language } => house.speak(segment, text, language),
+            _ => None,
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) fn render(hub: &Hub) -> String {
     recoveries(&mut registry, &engines);
     health(&mut registry, &engines);
     kept(&mut registry, hub);
+    apps(&mut registry, hub);
     let mut text = String::new();
     if let Err(error) = encode(&mut text, &registry) {
         // A comment is what a scraper passes over.
@@ -160,6 +161,19 @@ fn health(registry: &mut Registry, engines: &[EngineReport]) {
         health,
     );
     registry.register("success_rate", "Part of the last minute's requests that succeeded", rates);
+}
+
+fn apps(registry: &mut Registry, hub: &Hub) {
+    let (refused, ended) = (Counters::default(), Counters::default());
+    for (reason, count) in hub.apps.counts.refused() {
+        refused.get_or_create(&[("reason", reason.name().to_owned())]).inc_by(count);
+    }
+    for (reason, count) in hub.apps.counts.ended() {
+        ended.get_or_create(&[("reason", reason.name().to_owned())]).inc_by(count);
+    }
+    gauge(registry, "apps_connected", "Programs of the box that are connected", hub.apps.connected() as f64);
+    registry.register("apps_refused", "Programs that were not let in, by reason", refused);
+    registry.register("apps_ended", "Connections of programs that ended, by reason", ended);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: f64) {

@@ -1,5 +1,5 @@
 //! What the daemon tells over HTTP: `/healthz` for people and supervisors, `/metrics` for Prometheus, and a new phone's
-//! account, once. Nothing can be changed here.
+//! account, once. Nothing can be changed here, but by programs of the box that know the [`apps`]' token.
 
 mod healthz;
 pub(crate) mod host;
@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS,
@@ -18,12 +17,15 @@ use axum::http::header::{
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::apps::{self, Peer};
 use crate::hub::Hub;
 
 /// Connections served at once; more wait in the kernel's short queue.
@@ -37,6 +39,8 @@ const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
 /// What a request's head may need, the least that the library takes.
 const MOST_HEAD_BYTES: usize = 8 << 10;
 const MOST_BODY_BYTES: usize = 1 << 10;
+/// What the kernel keeps for who does not read: the less, the sooner that is noticed.
+const SEND_BUFFER: usize = 64 << 10;
 /// After an address that could not be listened at.
 const LISTEN_AGAIN: Duration = Duration::from_secs(10);
 
@@ -85,10 +89,12 @@ pub(crate) async fn serve(hub: Arc<Hub>) {
 }
 
 fn router(hub: Arc<Hub>) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/healthz", get(healthz::answer))
         .route("/metrics", get(tell_metrics))
-        .route("/provision/{token}", get(offers::fetch))
+        .route("/provision/{token}", get(offers::fetch));
+    let router = if hub.config.apps.is_some() { router.route(apps::PATH, get(apps::open)) } else { router };
+    router
         .layer(from_fn_with_state(Arc::clone(&hub), host::admit))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
         .with_state(hub)
@@ -102,11 +108,18 @@ async fn serve_connection(router: Router, stream: TcpStream, from: SocketAddr) {
     if !matches!(timeout(FIRST_BYTE_DEADLINE, stream.peek(&mut [0])).await, Ok(Ok(1))) {
         return;
     }
+    let sends_at_once =
+        stream.set_nodelay(true).and_then(|()| Ok(set_socket_send_buffer_size(&stream, SEND_BUFFER)?));
+    if let Err(error) = sends_at_once {
+        return log::debug!("{from} is gone: {error}");
+    }
+    let router = router.layer(Extension(Peer(from)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ASK_DEADLINE)
         .max_buf_size(MOST_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
     match timeout(LONGEST_CONNECTION, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => log::debug!("{from} asked in vain: {error}"),

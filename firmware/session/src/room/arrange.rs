@@ -3,7 +3,7 @@
 use audio_path::{LegId, Timestamp};
 
 use super::member::{About, Announcement, Member, Recording};
-use super::{Mode, Order, Original, Room, collect};
+use super::{HOUSE, Mode, Order, Original, Room, collect};
 use crate::{Action, Language};
 
 /// An interpretation that there is to be.
@@ -96,7 +96,8 @@ impl Room {
     }
 
     fn arrange_interpretations(&mut self) {
-        let wanted: Vec<Wanted> = self.members.iter().flat_map(|talker| self.wanted(talker)).collect();
+        let said = self.members.iter().flat_map(|talker| self.wanted(talker));
+        let wanted: Vec<Wanted> = said.chain(self.wanted_of_house()).collect();
         let is_over = |talker, target| !wanted.iter().any(|of| (of.talker, of.target) == (talker, target));
         for over in self.interpretations.extract_if(.., |of| is_over(of.talker, of.target)) {
             let segments = over.track.turns.queue.iter().flat_map(|delivery| &delivery.segments);
@@ -106,6 +107,12 @@ impl Room {
         for Wanted { talker, target, legs } in wanted {
             self.interpret(talker, target, &legs);
         }
+    }
+
+    /// By whom what the house says is to be heard.
+    fn wanted_of_house(&self) -> impl Iterator<Item = Wanted> {
+        let wanted = |target| Wanted { talker: HOUSE, target, legs: self.who_hears(target) };
+        self.unheard_of_house().map(wanted).filter(|wanted| !wanted.legs.is_empty())
     }
 
     /// In which languages, and by whom, `talker` is to be heard.

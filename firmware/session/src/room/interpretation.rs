@@ -166,7 +166,7 @@ impl Room {
     /// Tells who is to hear what `talker` says in `target`: legs, and whether they were told of the machine. What
     /// nobody of them was there for is forgotten.
     pub(super) fn interpret(&mut self, talker: LegId, target: Language, legs: &[(LegId, bool)]) {
-        let after = self.member(talker).map_or(UtteranceId(0), |member| member.talker.last_utterance());
+        let after = self.member(talker).map_or(self.last_of_house, |member| member.talker.last_utterance());
         let place = self.interpretations.iter().position(|of| (of.talker, of.target) == (talker, target));
         let place = place.unwrap_or_else(|| {
             self.interpretations.push(Interpretation::new(talker, target));

@@ -36,6 +36,10 @@ impl Announcement {
         self == Self::Over
     }
 
+    pub(super) fn is_over_or_not_due(self) -> bool {
+        matches!(self, Self::Over | Self::NotDue)
+    }
+
     /// Whether it cannot be spoken.
     pub(super) fn has_failed(self) -> bool {
         matches!(self, Self::FailedUntil(_) | Self::SpeakingAgain)

@@ -3,12 +3,13 @@
 //! the voice itself. Translations of people who talk at once are heard at once, as their voices would be.
 //!
 //! Called as an [`Interpreter`](crate::Interpreter) is: [`Room::join`], [`Room::leave`], [`Room::handle`],
-//! [`Room::rendered`] and [`Room::key`] tell what happened, [`Room::poll`] what is to be done, and
+//! [`Room::rendered`] and [`Room::key`] tell what happened, [`Room::say`] has a text said, [`Room::poll`] what is to be done, and
 //! [`Room::next_deadline`] when to call [`Room::tick`].
 
 mod arrange;
 mod door;
 mod echoes;
+mod house;
 mod interpretation;
 mod keys;
 mod member;
@@ -20,7 +21,8 @@ use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
 
 use crate::outbox::{Discards, Outbox};
 use crate::talker::Told;
-use crate::{Action, Component, FrameCounts, Input, Language};
+use crate::{Action, Component, FrameCounts, Input, Language, UtteranceId};
+pub use house::HOUSE;
 use interpretation::Interpretation;
 use member::{Member, Recording};
 pub use order::{Mode, Order, Original, Pace, Pin, Rules};
@@ -32,6 +34,8 @@ pub struct Room {
     interpretations: Vec<Interpretation>,
     /// Who came first, though he may have left.
     founder: Option<LegId>,
+    /// The number of what the house said last.
+    last_of_house: UtteranceId,
     /// Whether each stage has no engine that answers.
     lost: [bool; Component::ALL.len()],
     out: Outbox,
@@ -51,6 +55,7 @@ impl Room {
             members: Vec::new(),
             interpretations: Vec::new(),
             founder: None,
+            last_of_house: UtteranceId(0),
             lost: Default::default(),
             out: Outbox::default(),
             orders: VecDeque::new(),

@@ -50,7 +50,7 @@ impl RoomSimulation {
             self.events.push((self.elapsed(), leg, event));
             return;
         }
-        assert!(!self.phone(leg).is_forgotten, "{action:?} for a leg that was forgotten");
+        assert!(!self.is_forgotten(leg), "{action:?} for a leg that was forgotten");
         match action {
             Action::OpenAsr { utterance, languages } => {
                 assert_eq!(languages, [self.phone(leg).language; 2]);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
-use session::room::{Order, Original, Pace, Room, Rules};
+use session::room::{HOUSE, Order, Original, Pace, Room, Rules};
 use session::{Event, Input, UtteranceId};
 
 pub use super::Sound;
@@ -102,6 +102,18 @@ impl RoomSimulation {
     /// Whoever called on this leg.
     pub fn phone(&self, leg: LegId) -> &Phone {
         &self.phones[&leg]
+    }
+
+    /// What the house says is nobody's.
+    fn is_forgotten(&self, leg: LegId) -> bool {
+        leg != HOUSE && self.phone(leg).is_forgotten
+    }
+
+    /// Has the house say something in English; whether it is said.
+    pub fn say(&mut self, text: &str) -> bool {
+        let mut is_said = false;
+        self.change(|room, now| is_said = room.say(now, text, "en".parse().expect("a language")).is_ok());
+        is_said
     }
 
     /// Tells the room something and carries out what it wants.
@@ -240,10 +252,7 @@ impl RoomSimulation {
                 let talker = (listeners.iter().any(|(listener, _)| *listener != leg)).then_some(leg);
                 let hears_himself =
                     listeners.len() > 1 && listeners.iter().any(|(listener, _)| *listener == leg);
-                assert!(
-                    !hears_himself && !self.phone(leg).is_forgotten,
-                    "{sound:?} by {leg:?}: {listeners:?}"
-                );
+                assert!(!hears_himself && !self.is_forgotten(leg), "{sound:?} by {leg:?}: {listeners:?}");
                 self.play(talker, segment, frames, &sound, &listeners);
             }
             Order::PlayCue { segment, cue, listeners } => {

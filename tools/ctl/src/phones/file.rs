@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Writes a file so that a power cut leaves the old one or the new one. It belongs to whom the old one belonged to, or
 /// else to whom the directory belongs.
-pub(super) fn replace(path: &Path, text: &str, mode: u32) -> Result<(), String> {
+pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> Result<(), String> {
     write(path, text, mode).map_err(|error| format!("{}: {error}; nothing was changed", path.display()))
 }
 

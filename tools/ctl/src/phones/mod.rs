@@ -2,7 +2,7 @@
 
 mod certificate;
 mod edit;
-mod file;
+pub(crate) mod file;
 mod generate;
 mod linphone;
 mod secrets;
@@ -173,7 +173,7 @@ impl Places {
     }
 }
 
-fn mode(path: &Path) -> Result<u32, String> {
+pub(crate) fn mode(path: &Path) -> Result<u32, String> {
     use std::os::unix::fs::PermissionsExt as _;
     let metadata = path.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(metadata.permissions().mode() & 0o777)
