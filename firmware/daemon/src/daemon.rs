@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +35,9 @@ struct Arguments {
 
 /// Set to `abort`, an allocation in the media thread ends the daemon: for tests.
 const ALLOCATION_TRAP: &str = "DRAGOMAN_ALLOC_TRAP";
+
+/// How long stopping waits for the disk.
+const RECORDINGS_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until it is told to stop. What keeps it from running is told in one line.
 pub fn run() -> ExitCode {
@@ -110,9 +114,21 @@ async fn serve(config: Config) -> Result<(), String> {
     logging::notify_systemd(&[("STOPPING", "1")]);
     log::info!("stopping with {} legs", hub.count());
     switchboard.hang_up().await;
+    finish_recordings(&hub).await;
     hub.tell(&Report::new("stopping", serde_json::json!({})));
     hub.media.stop();
     outcome
+}
+
+/// A disk that stalls keeps nobody from stopping.
+async fn finish_recordings(hub: &Arc<Hub>) {
+    let recorder = Arc::clone(hub);
+    let stop = tokio::task::spawn_blocking(move || recorder.recorder.stop());
+    if tokio::time::timeout(RECORDINGS_DEADLINE, stop).await.is_err() {
+        log::error!(
+            "recordings were not finished within {RECORDINGS_DEADLINE:?}; they are kept as far as they got"
+        );
+    }
 }
 
 fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, String> {

@@ -17,6 +17,7 @@ use crate::config::{Config, Room, RoomKind};
 use crate::leg_name::LegName;
 use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media, Queue};
+use crate::recording::Recorder;
 use crate::report::{self, Report};
 use crate::rooms::Rooms;
 use crate::tally::{FrameTotals, LegTally, Tally};
@@ -47,6 +48,8 @@ pub struct Hub {
     pub outside: Outside,
     /// What happened in calls, counted.
     pub tally: Tally,
+    /// What records calls.
+    pub recorder: Recorder,
     /// Who listens in on rooms.
     pub taps: Arc<Taps>,
     /// Programs of the box.
@@ -149,6 +152,7 @@ impl Hub {
         let (lines, _) = broadcast::channel(MOST_LINES_BEHIND);
         Self {
             asterisk: Asterisk::new(config.asterisk.is_some()),
+            recorder: Recorder::start(config.recording.as_ref()),
             config,
             media,
             outside,
@@ -224,6 +228,7 @@ impl Hub {
 
     /// A room was opened; what happens in it is told there.
     pub(crate) fn open_room(&self, room: RoomName) -> RoomTap {
+        self.recorder.record(&self.taps, &room, &self.config.phones);
         self.taps.open(room)
     }
 
@@ -391,6 +396,7 @@ impl Hub {
             "engines": report::engines(&self.outside.report()),
             "glossary": self.outside.glossary_report(),
             "health": self.health_at.get().map(ToString::to_string),
+            "recording": self.recorder.report(),
             "own_voices": self.outside.transport.profiles.report(),
             "translation_cache": self.outside.translations.report(),
             "listeners_cut_off": self.taps.cut_off(),

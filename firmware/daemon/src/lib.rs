@@ -20,6 +20,7 @@ pub mod leg_name;
 mod logging;
 pub mod media;
 pub mod ports;
+pub mod recording;
 pub mod report;
 mod rooms;
 mod switchboard;
@@ -36,5 +37,6 @@ pub mod parsers {
     pub use crate::asterisk::parse as ari;
     pub use crate::control::command::parse as command;
     pub use crate::keys::parse as key;
+    pub use crate::recording::Record;
     pub use crate::web::host::is_ours as is_our_host;
 }

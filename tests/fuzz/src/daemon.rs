@@ -45,3 +45,12 @@ pub(crate) fn key(input: &[u8]) -> bool {
     assert_eq!(format!("{id} {key}").as_bytes(), input);
     true
 }
+
+/// What is inside a recording.
+pub(crate) fn recording(input: &[u8]) -> bool {
+    let (mut from, mut understood) = (input, false);
+    while let Ok(Some(_)) = parsers::Record::read(&mut from) {
+        understood = true;
+    }
+    understood
+}

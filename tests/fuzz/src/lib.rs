@@ -44,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "openai_speech", run: providers::openai_speech },
     Target { name: "openai_translations", run: providers::openai_translations },
     Target { name: "pipe", run: pipe::frames },
+    Target { name: "recording", run: daemon::recording },
     Target { name: "rtp", run: softphone::rtp },
     Target { name: "sdp", run: softphone::sdp },
     Target { name: "security_events", run: guard::security_events },

@@ -4,6 +4,7 @@ mod apps;
 mod check;
 mod live;
 mod phones;
+mod recordings;
 mod report;
 
 use std::io::{self, Write as _};
@@ -52,6 +53,9 @@ enum Subject {
     /// The phones that may register
     #[command(subcommand)]
     Phones(phones::Phones),
+    /// What was recorded
+    #[command(subcommand)]
+    Recordings(recordings::Recordings),
 }
 
 #[derive(Subcommand)]
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Subject::Engines(Engines::Check(args)) => check(&args),
         Subject::Apps(apps) => apps.run().map(|()| true),
         Subject::Phones(phones) => phones.run().map(|()| true),
+        Subject::Recordings(recordings) => recordings.run(),
         Subject::Status(args) => live::show(live::Subject::Status, &args).map(|()| true),
         Subject::Rooms(args) => live::show(live::Subject::Rooms, &args).map(|()| true),
     };

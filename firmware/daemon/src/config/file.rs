@@ -32,6 +32,7 @@ pub(super) struct File {
     pub(super) health: HealthTable,
     #[serde(default)]
     pub(super) media: MediaTable,
+    pub(super) recording: Option<RecordingTable>,
     pub(super) audiosocket: Option<AudioSocketTable>,
     #[serde(default)]
     pub(super) rtp: Vec<RtpTable>,
@@ -186,6 +187,15 @@ pub(super) struct HealthTable {
 pub(super) struct MediaTable {
     pub(super) priority: Option<Spanned<u8>>,
     pub(super) cpu: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordingTable {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) most_mib: Option<Spanned<u32>>,
+    pub(super) recipients: Option<Spanned<Vec<String>>>,
+    pub(super) identity_file: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]

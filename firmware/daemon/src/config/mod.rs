@@ -8,6 +8,7 @@ mod glossary;
 mod health;
 mod phones;
 mod ports;
+mod recording;
 mod rooms;
 
 use std::collections::HashSet;
@@ -28,6 +29,7 @@ pub use glossary::Terms;
 pub use health::Health;
 pub use phones::{Codec, Phone};
 pub use ports::{Alsa, AudioSocket, Ports, Rtp};
+pub use recording::{DIRECTORY, IDENTITY_FILE, Readers, Recording};
 pub use rooms::{OwnVoices, Room, RoomKind, Several};
 
 /// What `dragomand` is to do, checked.
@@ -49,6 +51,8 @@ pub struct Config {
     pub health: Health,
     /// How the media thread runs.
     pub media: MediaConfig,
+    /// How calls are recorded, where they are.
+    pub recording: Option<Recording>,
     /// The ways in beside the pipes.
     pub ports: Ports,
     /// The rooms that can be dialled.
@@ -161,6 +165,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
         engines,
         health: Health::read(file.health)?,
         media,
+        recording: Recording::read(file.recording)?,
         ports,
     })
 }

@@ -124,6 +124,7 @@ async fn serve_alone(
             let interpreter = Interpreter::new(pair, manner);
             let offers = room.own_voices.is_some();
             let interpreter = if offers { interpreter.offering_own_voices() } else { interpreter };
+            let interpreter = if hub.recorder.is_on() { interpreter.recorded() } else { interpreter };
             interpreter::serve(hub, line, room, interpreter, port, down).await
         }
         RoomKind::Echo => serve_echo(hub, line, room, Echo::AtTick, port, down).await,

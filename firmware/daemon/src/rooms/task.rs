@@ -76,7 +76,7 @@ impl<'a> RoomTask<'a> {
             ends_with_the_first_to_leave: kind.is_call,
             languages: hub.config.spoken(),
             pin: kind.pin.clone(),
-            is_recorded: false,
+            is_recorded: hub.recorder.is_on(),
         };
         Self {
             hub,

@@ -21,7 +21,7 @@ struct Health {
 /// Something that is to be mended.
 #[derive(Serialize)]
 struct Reason {
-    /// `asr`, `mt`, `tts`, `emotion`, `telephone`, `media`.
+    /// `asr`, `mt`, `tts`, `emotion`, `telephone`, `media`, `recording`.
     stage: &'static str,
     /// As the configuration calls it.
     engine: Option<String>,
@@ -44,8 +44,13 @@ fn health(hub: &Hub) -> Health {
     // Nothing is interpreted before the announcement, and that is nobody's who only goes on with what it heard.
     let is_lost = |stage: &str| !engines.iter().any(|e| e.stage == stage && e.alone && e.serves());
     let fails = ["asr", "mt", "tts"].into_iter().any(is_lost);
-    let reasons: Vec<Reason> =
-        engines.iter().filter_map(engine_fault).chain(telephone(hub)).chain(refused_by_kernel(hub)).collect();
+    let reasons: Vec<Reason> = engines
+        .iter()
+        .filter_map(engine_fault)
+        .chain(telephone(hub))
+        .chain(refused_by_kernel(hub))
+        .chain(recording(hub))
+        .collect();
     let status = match (fails, reasons.is_empty()) {
         (true, _) => "failing",
         (false, false) => "degraded",
@@ -72,6 +77,18 @@ fn telephone(hub: &Hub) -> Option<Reason> {
         kind: "down",
         detail: hub.asterisk.fault()?.to_owned(),
         advice: "see whether asterisk runs; calls that stand go on".to_owned(),
+    })
+}
+
+fn recording(hub: &Hub) -> Option<Reason> {
+    Some(Reason {
+        stage: "recording",
+        engine: None,
+        kind: "disk",
+        detail: hub.recorder.fault()?,
+        advice: "calls go on and are not recorded; make room on the disk, or see recording.directory and \
+                 recording.most_mib"
+            .to_owned(),
     })
 }
 

@@ -74,6 +74,7 @@ fn frames(registry: &mut Registry, hub: &Hub) {
     for (reason, count) in frames.dropped() {
         dropped.get_or_create(&[("reason", reason.name().to_owned())]).inc_by(count);
     }
+    dropped.get_or_create(&[("reason", "recording".to_owned())]).inc_by(hub.recorder.lost());
     registry.register("frames_dropped", "Frames of 20 ms lost, by reason", dropped);
 }
 
@@ -115,6 +116,9 @@ fn errors(registry: &mut Registry, hub: &Hub, engines: &[EngineReport]) {
     }
     for (component, count) in hub.tally.lost().filter(|(_, count)| *count > 0) {
         add(component.name(), "", "lost", "error", count);
+    }
+    if hub.recorder.faults() > 0 {
+        add("recording", "", "disk", "critical", hub.recorder.faults());
     }
     registry.register(
         "errors",

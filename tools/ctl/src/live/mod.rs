@@ -1,7 +1,8 @@
 //! What the running daemon tells on its control socket.
 
+mod recording;
 mod status;
-mod table;
+pub(crate) mod table;
 
 use std::io::{BufRead, BufReader, IsTerminal, Read, stdout};
 use std::os::unix::net::UnixStream;

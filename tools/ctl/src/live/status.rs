@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 
 use serde::Deserialize;
 
+use super::recording::Recording;
 use super::table::{self, time};
 
 #[derive(Deserialize)]
@@ -20,6 +21,7 @@ pub(super) struct Status {
     engines: BTreeMap<String, Vec<Engine>>,
     media: Media,
     asterisk: Option<Asterisk>,
+    recording: Option<Recording>,
 }
 
 #[derive(Deserialize)]
@@ -211,6 +213,10 @@ impl fmt::Display for Status {
             writeln!(f, "\ntelephone side")?;
             asterisk.write(f)?;
         }
+        if let Some(recording) = &self.recording {
+            writeln!(f, "\nrecordings")?;
+            recording.write(f)?;
+        }
         Ok(())
     }
 }
@@ -286,6 +292,8 @@ mod tests {
                   "late_us": {"p50": 10, "p99": 90, "max": 120}},
         "asterisk": {"control": "connected", "over": [],
                      "refusals": [{"phone": "104", "dialled": "601", "reason": "there is no such number", "ago_s": 5}]},
+        "recording": {"on": true, "running": 1, "kept": 7, "bytes": 3145728, "most_bytes": 2097152000,
+                      "lost_frames": 9, "faults": 1, "fault": "No space left on device"},
         "something_new": 1
     }"#;
 
@@ -315,6 +323,8 @@ calls from phone to phone: 1 leg
             "asr cloud: failed, not asked now (breaker open); credential: status 401",
             "5 s ago 104 dialled 601, refused: there is no such number",
             "SCHED_FIFO priority 80, memory locked",
+            "1 under way, 7 kept, 3 MiB of 2000 MiB\n  9 frames are in no recording",
+            "not all calls are recorded: No space left on device",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }

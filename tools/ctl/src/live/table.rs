@@ -1,7 +1,7 @@
 use std::fmt::{self, Write};
 
 /// Columns under their names, each as wide as it must be.
-pub(super) fn write(f: &mut impl Write, names: &[&str], rows: &[Vec<String>]) -> fmt::Result {
+pub(crate) fn write(f: &mut impl Write, names: &[&str], rows: &[Vec<String>]) -> fmt::Result {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([names[column].len()]).max().unwrap_or_default()
