@@ -24,7 +24,7 @@ Nothing else should run beside it: on two cores, a build alone makes frames late
 /// speech over RTP (A-law), a sentence every ten seconds. Each second the daemon is looked at: frames dropped and why,
 /// what waits in each leg's queues, memory, CPU, descriptors, threads, tasks, and how late translations are heard.
 #[derive(Parser)]
-#[command(name = "cargo xtask soak", after_help = BOUNDS)]
+#[command(bin_name = "cargo xtask soak", after_help = BOUNDS)]
 struct Arguments {
     /// How many calls at once
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
