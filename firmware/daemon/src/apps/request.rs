@@ -197,7 +197,7 @@ mod tests {
             format!(r#"{{"type":"speak","id":1,"room":"8","text":"{}","language":"en"}}"#, "é".repeat(301));
         let cases = [
             ("", None, "EOF"),
-            ("[]", None, "map"),
+            ("[]", None, "type"),
             (r#"{"id":3}"#, Some(3), "type"),
             (r#"{"id":3,"type":"dance"}"#, Some(3), "subscribe"),
             (r#"{"id":3,"type":"rooms","room":"1"}"#, Some(3), "room"),
