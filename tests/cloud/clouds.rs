@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) speaks: &'static str,
     /// Who the daemon asks for names.
     pub(crate) name_server: Option<IpAddr>,
+    /// Where the daemon's machine has a disk that is soon full.
+    pub(crate) small_disk: Option<PathBuf>,
     /// The certificates that the daemon trusts alone, PEM.
     pub(crate) trusted: Option<String>,
 }
@@ -74,6 +76,7 @@ impl Default for Plan {
             tables: String::new(),
             speaks: AURA,
             name_server: None,
+            small_disk: None,
             trusted: None,
         }
     }
@@ -201,7 +204,12 @@ impl Clouds {
             tables.concat(),
             plan.tables
         );
-        let daemon = Daemon::start_in(&configuration, plan.trusted.as_deref(), plan.name_server);
+        let daemon = Daemon::start_in(
+            &configuration,
+            plan.trusted.as_deref(),
+            plan.name_server,
+            plan.small_disk.as_deref(),
+        );
         let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
         // One in each language for the beginning and one for the end of an outage.
         clouds.wait_until("the notices are spoken", |status| status["notices"] == 2 * plan.languages);

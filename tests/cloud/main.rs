@@ -17,6 +17,7 @@ mod outage;
 mod own_voices;
 mod queue;
 mod reasons;
+mod recording;
 mod relay;
 mod remembering;
 mod repeating;

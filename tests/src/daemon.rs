@@ -20,6 +20,8 @@ const ROOMS: &str = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n\
 const TRUSTED: &str = "trusted.pem";
 /// Who it asks for names.
 const RESOLVER: &str = "resolv.conf";
+/// Where it has a small disk.
+const SMALL_DISK: &str = "small_disk";
 /// Its sound cards.
 const SOUND: &str = "asound.conf";
 
@@ -60,20 +62,29 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start_trusting(rooms: &str, certificates: Option<&str>) -> Self {
-        Self::start_in(rooms, certificates, None)
+        Self::start_in(rooms, certificates, None, None)
     }
 
-    /// The same, on a machine that asks this server for names. Only root can start such a daemon.
+    /// The same, on a machine that asks this server for names, or that has a disk of 128 KiB at this place. Only root can
+    /// start such a daemon.
     ///
     /// # Panics
     /// Where it does not come up.
-    pub fn start_in(rooms: &str, certificates: Option<&str>, name_server: Option<IpAddr>) -> Self {
+    pub fn start_in(
+        rooms: &str,
+        certificates: Option<&str>,
+        name_server: Option<IpAddr>,
+        small_disk: Option<&Path>,
+    ) -> Self {
         Self::start_prepared(rooms, |directory| {
             if let Some(certificates) = certificates {
                 fs::write(directory.join(TRUSTED), certificates).expect("a file");
             }
             if let Some(name_server) = name_server {
                 fs::write(directory.join(RESOLVER), format!("nameserver {name_server}\n")).expect("a file");
+            }
+            if let Some(place) = small_disk {
+                fs::write(directory.join(SMALL_DISK), place.display().to_string()).expect("a file");
             }
         })
     }
@@ -114,9 +125,16 @@ impl Daemon {
             command.env("ALSA_CONFIG_PATH", sound);
         }
         let resolver = self.directory.join(RESOLVER);
+        let mut mounts = Vec::new();
         if resolver.exists() {
-            let mount = format!("mount --bind {} /etc/resolv.conf && exec \"$@\"", resolver.display());
-            command = wrapped(&["unshare", "--mount", "--", "sh", "-c", &mount, "sh"], &command);
+            mounts.push(format!("mount --bind {} /etc/resolv.conf", resolver.display()));
+        }
+        if let Ok(place) = fs::read_to_string(self.directory.join(SMALL_DISK)) {
+            mounts.push(format!("mount -t tmpfs -o size=128k tmpfs '{place}'"));
+        }
+        if !mounts.is_empty() {
+            let script = format!("{} && exec \"$@\"", mounts.join(" && "));
+            command = wrapped(&["unshare", "--mount", "--", "sh", "-c", &script, "sh"], &command);
         }
         let mut process = Process::spawn("dragomand", &command, &self.log()).expect("dragomand starts");
         let ready = || self.status().is_some();
