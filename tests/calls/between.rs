@@ -51,7 +51,7 @@ fn assert_heard(rig: &Rig, recording: &Wav, answered: Instant, said: &Utterance,
     let [began, ended] = told.heard.map(|at| at.duration_since(answered));
     let reply = recording.after(began.saturating_sub(SECOND / 5)).until(ended.saturating_sub(began) + SECOND);
     let server = rig.appliance.engines.options().wyoming;
-    let heard = transcribe(server, &reply.samples).expect("the engines answer");
+    let heard = transcribe(server, None, &reply.samples).expect("the engines answer");
     let same = word_overlap(&told.translation, &heard.text);
     assert!(same >= 0.5, "should hear {:?}, and heard {heard:?}", told.translation);
     let (softer, likeness) = recording.loudness_of(&Wav::read(&said.wav).at(16_000));

@@ -47,7 +47,7 @@ fn first_translation(watch: &mut Watch) -> Value {
 /// The reply, as the engines understand it, is the translation.
 fn assert_understood(rig: &Rig, reply: &Wav, translation: &str) {
     let server = rig.appliance.engines.options().wyoming;
-    let heard = transcribe(server, &reply.at(16_000).samples).expect("the engines answer");
+    let heard = transcribe(server, None, &reply.at(16_000).samples).expect("the engines answer");
     let same = word_overlap(translation, &heard.text);
     assert!(same >= 0.6, "the caller should hear {translation:?}, and heard {heard:?}");
     assert_eq!(heard.language.as_deref(), Some("es"), "{heard:?}");

@@ -61,7 +61,7 @@ impl Report {
         let text = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
         let reply = reply(clip, call, story);
         let server = appliance.engines.options().wyoming;
-        let heard = if reply.is_empty() { Heard::default() } else { transcribe(server, reply)? };
+        let heard = if reply.is_empty() { Heard::default() } else { transcribe(server, None, reply)? };
         let transcript = joined(story, "final", "text");
         let said = call.utterance.text.clone();
         let texts = Texts {

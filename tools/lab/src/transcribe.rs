@@ -22,15 +22,15 @@ pub struct Heard {
     pub language: Option<String>,
 }
 
-/// What is said in `samples`, 16 kHz, in whatever language.
+/// What is said in `samples`, 16 kHz, in `language`, or in whatever language.
 ///
 /// # Errors
 /// When the server does not answer.
-pub fn transcribe(server: SocketAddr, samples: &[i16]) -> Result<Heard> {
+pub fn transcribe(server: SocketAddr, language: Option<&str>, samples: &[i16]) -> Result<Heard> {
     let mut stream =
         TcpStream::connect(server).with_context(|| format!("cannot reach the engines at {server}"))?;
     stream.set_read_timeout(Some(ANSWER_AT_MOST))?;
-    stream.write_all(&request(samples))?;
+    stream.write_all(&request(language, samples))?;
     let mut decoder = Decoder::new(Limits::default());
     let mut bytes = [0; 4096];
     loop {
@@ -51,10 +51,10 @@ pub fn transcribe(server: SocketAddr, samples: &[i16]) -> Result<Heard> {
     }
 }
 
-fn request(samples: &[i16]) -> Vec<u8> {
+fn request(language: Option<&str>, samples: &[i16]) -> Vec<u8> {
     let format = AudioFormat::SLIN16;
-    let mut messages =
-        vec![Message::from(Transcribe::default()), AudioStart { format, timestamp: None }.into()];
+    let wish = Transcribe { language: language.map(str::to_owned), ..Transcribe::default() };
+    let mut messages = vec![Message::from(wish), AudioStart { format, timestamp: None }.into()];
     for chunk in samples.chunks(CHUNK_SAMPLES) {
         let audio = chunk.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         messages.push(AudioChunk { format, timestamp: None, audio }.into());
