@@ -33,19 +33,25 @@ impl Metrics {
         Self(lines.filter_map(pair).collect())
     }
 
-    /// The value of `name`, 0 where it is not told.
-    pub(crate) fn get(&self, name: &str) -> f64 {
-        self.0.get(name).copied().unwrap_or_default()
+    /// The value of `name`.
+    pub(crate) fn get(&self, name: &str) -> Result<u64> {
+        self.0
+            .get(name)
+            .map(|value| *value as u64)
+            .with_context(|| format!("the daemon does not tell {name}"))
     }
 
     /// The values of `name` by its only label, those that are not 0.
-    pub(crate) fn by_label(&self, name: &str) -> BTreeMap<String, u64> {
+    pub(crate) fn by_label(&self, name: &str) -> Result<BTreeMap<String, u64>> {
         let label = |key: &str| {
             let labels = key.strip_prefix(name)?.strip_prefix('{')?;
             labels.split('"').nth(1).map(str::to_owned)
         };
-        let all = self.0.iter().filter(|(_, value)| **value > 0.0);
-        all.filter_map(|(key, value)| Some((label(key)?, *value as u64))).collect()
+        let told = self.0.iter().filter_map(|(key, value)| Some((label(key)?, *value as u64)));
+        let mut all: BTreeMap<_, _> = told.collect();
+        ensure!(!all.is_empty(), "the daemon does not tell {name}");
+        all.retain(|_, value| *value > 0);
+        Ok(all)
     }
 }
 
@@ -58,7 +64,8 @@ mod tests {
         let text = "HTTP/1.1 200 OK\r\nage: 3\r\n\r\n# HELP a b\na_total 7\nd_total{reason=\"late\"} 2\n\
                     d_total{reason=\"lost\"} 0\ne{queue=\"x\"} 1.5\n# EOF\n";
         let metrics = Metrics::parse(text);
-        assert!((metrics.get("a_total") - 7.0).abs() < 1e-9 && metrics.get("b") < 1e-9);
-        assert_eq!(metrics.by_label("d_total"), BTreeMap::from([("late".to_owned(), 2)]));
+        assert_eq!(metrics.get("a_total").unwrap(), 7);
+        assert_eq!(metrics.by_label("d_total").unwrap(), BTreeMap::from([("late".to_owned(), 2)]));
+        assert!(metrics.get("b").is_err() && metrics.by_label("b").is_err(), "silence is not zero");
     }
 }

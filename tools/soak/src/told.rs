@@ -1,4 +1,4 @@
-//! The daemon's events, counted as they come: memory does not grow with the time.
+//! The daemon's events, counted as they come: of each translation a number is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::metrics::Metrics;
@@ -39,10 +39,10 @@ impl Look {
             resident_kib: process.number("VmRSS")?,
             descriptors: process.descriptors()?,
             threads: process.number("Threads")?,
-            tasks: metrics.get("runtime_tasks") as u64,
-            frames_processed: metrics.get("frames_processed_total") as u64,
-            frames_dropped: metrics.by_label("frames_dropped_total"),
-            translations: metrics.get("translations_completed_total") as u64,
+            tasks: metrics.get("runtime_tasks")?,
+            frames_processed: metrics.get("frames_processed_total")?,
+            frames_dropped: metrics.by_label("frames_dropped_total")?,
+            translations: metrics.get("translations_completed_total")?,
             status,
         })
     }
@@ -97,8 +97,15 @@ fn raise(depths: &mut BTreeMap<String, u64>, queue: &str, depth: u64) {
 
 /// Frames that the driver dropped so far, over the legs there are.
 pub(crate) fn dropped_by_driver(place: &Place) -> Result<u64> {
-    let table = place.asterisk.cli("slinpipe show channels")?;
-    Ok(table.lines().filter_map(drops_in).sum())
+    drops(&place.asterisk.cli("slinpipe show channels")?)
+}
+
+/// The sum over the legs of the driver's table, whose last line tells how many there are.
+fn drops(table: &str) -> Result<u64> {
+    let legs: Vec<u64> = table.lines().filter_map(drops_in).collect();
+    let count = |line: &str| line.split_once(" SlinPipe channel")?.0.trim().parse::<usize>().ok();
+    ensure!(table.lines().find_map(count) == Some(legs.len()), "the driver's table cannot be read:\n{table}");
+    Ok(legs.iter().sum())
 }
 
 /// The columns of drops in a line of the driver's table: pipe full, malformed, failed.
@@ -126,7 +133,13 @@ mod tests {
 
     #[test]
     fn drops_stand_in_three_columns_of_a_leg() {
-        assert_eq!(drops_in("700-17.4-101 up 100 101 1 2 3 0"), Some(6));
-        assert_eq!(drops_in("id state in out full malformed failed late"), None);
+        let head = "Leg  Duration From caller  To caller Pipe full Malformed  Failed Digits\n";
+        let leg = "700-17.4-101  00:00:09  100  101  1  2  3  0\n";
+        assert_eq!(drops(&format!("{head}{leg}{leg}2 SlinPipe channels\n")).unwrap(), 12);
+        assert_eq!(drops(&format!("{head}0 SlinPipe channels\n")).unwrap(), 0);
+        let other = leg.replace("  0\n", "\n");
+        for table in [format!("{head}{other}1 SlinPipe channel\n"), "No such command".to_owned()] {
+            assert!(drops(&table).is_err(), "{table}");
+        }
     }
 }

@@ -241,11 +241,16 @@ impl<'a> Client<'a> {
             return Err(unsaid(&room, Unsaid::NobodyThere));
         }
         self.tasks.push(Box::pin(async move {
-            let outcomes = timeout(SAY_DEADLINE, join_all(outcomes)).await.unwrap_or_default();
-            let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
-            Done::Answer(match said(&outcomes) {
+            let told = match timeout(SAY_DEADLINE, join_all(outcomes)).await {
+                Ok(outcomes) => {
+                    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+                    said(&outcomes).map_err(|reason| unsaid(&room, reason))
+                }
+                Err(_) => Err(format!("{room} does not answer; the box is too busy")),
+            };
+            Done::Answer(match told {
                 Ok(languages) => answer("speaking", id, json!({ "room": room, "languages": languages })),
-                Err(reason) => error(&Refused { id, reason: unsaid(&room, reason) }),
+                Err(reason) => error(&Refused { id, reason }),
             })
         }));
         Ok(())

@@ -1,12 +1,14 @@
 //! What a program of the box has to know: one word in a file that only its owner and his group can read.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
+
+use crate::secret_file;
 
 /// Shorter ones can be guessed.
 const SHORTEST: usize = 32;
@@ -24,12 +26,7 @@ pub fn new() -> io::Result<SecretString> {
 
 /// Makes the file with a new one, unless it is there.
 pub(super) fn make(path: &Path) -> io::Result<()> {
-    let made = File::options().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Ok(mut file) => file.write_all(new()?.expose_secret().as_bytes()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
+    secret_file::make(path, || Ok(new()?.expose_secret().to_owned()))
 }
 
 /// The token that is in the file.

@@ -1,6 +1,6 @@
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, File};
+use std::io::{BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use age::secrecy::ExposeSecret as _;
@@ -8,6 +8,7 @@ use age::x25519::{Identity, Recipient};
 use age::{IdentityFile, NoCallbacks};
 
 use crate::config::Readers;
+use crate::secret_file;
 
 /// A file of keys is no larger.
 const LONGEST: u64 = 64 << 10;
@@ -20,9 +21,8 @@ pub(super) fn recipients(readers: &Readers) -> Result<Vec<Recipient>, String> {
             named.iter().map(parse).collect()
         }
         Readers::Box(path) => {
-            if !path.exists() {
-                make(path).map_err(|error| format!("{}: no key can be made: {error}", path.display()))?;
-            }
+            let made = secret_file::make(path, || Ok(new()));
+            made.map_err(|error| format!("{}: no key can be made: {error}", path.display()))?;
             Ok(vec![own(path)?.to_public()])
         }
     }
@@ -55,26 +55,16 @@ fn own(path: &Path) -> Result<Identity, String> {
     key.ok_or_else(|| here("it holds no key; move it away, and a new one is made for new recordings"))
 }
 
-/// Written so that a power cut leaves a whole file or none.
-fn make(path: &Path) -> io::Result<()> {
+fn new() -> String {
     let key = Identity::generate();
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let text = key.to_string();
-    write!(file, "# public key: {}\n{}\n", key.to_public(), text.expose_secret())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(directory)?.sync_all()
+    format!("# public key: {}\n{}\n", key.to_public(), key.to_string().expose_secret())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
     use super::*;
 
     #[test]

@@ -166,6 +166,7 @@ impl Writer {
                     Ok(begun) => drop(self.open.insert(recording, begun)),
                     Err(error) => self.failed(&error),
                 }
+                self.show();
             }
             Job::Record { recording, record, frames } => match self.open.get_mut(&recording) {
                 None => self.counts.lose(frames),
@@ -179,7 +180,6 @@ impl Writer {
             Job::End { recording } => self.finish(recording),
             Job::Stop => {}
         }
-        self.show();
     }
 
     fn look(&mut self, now: Instant) {
@@ -201,6 +201,7 @@ impl Writer {
                 self.failed(&error);
             }
         }
+        self.show();
     }
 
     /// A recording ends here; what it has so far stays.
@@ -209,6 +210,7 @@ impl Writer {
             self.shelf.borrow_mut().give_up(open.number);
         }
         self.failed(error);
+        self.show();
     }
 
     fn failed(&self, error: &io::Error) {
