@@ -64,7 +64,8 @@ impl<'a> Mouth<'a> {
 
     /// Gives what is answered in an engine's place.
     pub(super) fn speak(&mut self, segment: SegmentId, text: String, language: Language) -> Option<Answer> {
-        let job = SpeakJob { segment, text, language, seat: self.seat, voice: self.voice.clone(), own_voice: None };
+        let job =
+            SpeakJob { segment, text, language, seat: self.seat, voice: self.voice.clone(), own_voice: None };
         let refused = |failure: Failure| Answer::NotSpoken { segment, reason: failure.to_string() };
         self.speaker(language).speak(job).err().map(refused)
     }
