@@ -189,9 +189,14 @@ fn calls_from_outside_come_from_the_provider_alone_and_only_where_they_may() {
     let server = rig.asterisk.sip();
     let from_provider = Raw::new(IpAddr::V4(PROVIDER), server);
     // Its room rings, and nobody is there to answer.
-    assert_eq!(invite(&from_provider, 1, "34600000000", USER), ["100", "180", "183", "480"]);
+    let rings_unanswered = |branch, number| {
+        let statuses = invite(&from_provider, branch, "34600000000", number);
+        let told = statuses.iter().map(|status| status.as_ref()).collect::<Vec<&str>>();
+        assert!(told.contains(&"180") && told.ends_with(&["480"]), "{number}: {told:?}");
+    };
+    rings_unanswered(1, USER);
     // Wherever it asks for, nothing else is reached.
-    assert_eq!(invite(&from_provider, 2, "34600000000", "799"), ["100", "180", "183", "480"]);
+    rings_unanswered(2, "799");
     for (branch, address) in [(3, Ipv4Addr::LOCALHOST), (4, Ipv4Addr::new(127, 0, 0, 3))] {
         let stranger = Raw::new(IpAddr::V4(address), server);
         assert_eq!(invite(&stranger, branch, "trunk", USER), ["401"], "{address}");
