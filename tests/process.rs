@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use audio_path::FRAME_BYTES;
-use dragoman_tests::daemon::Daemon;
+use dragoman_tests::daemon::{Daemon, program};
 use dragoman_tests::fake_phone::{FakePhone, number_of, numbered};
 use rustix::fs::OFlags;
 
@@ -352,4 +353,29 @@ fn what_it_cannot_start_with_is_told_in_one_line() {
     let kind = refused(&good.replace("kind = \"echo\"", "kind = \"ehco\""));
     assert!(kind.contains("ehco"), "{kind}");
     assert!(daemon.status().is_some(), "the daemon that has the socket is not disturbed");
+}
+
+#[test]
+fn a_program_whose_words_nobody_reads_ends_quietly_and_one_without_room_for_them_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("c.toml");
+    fs::write(&config, "[[room]]\nextension = \"790\"\nkind = \"echo\"\n").expect("a file");
+    let config = config.to_str().expect("a path");
+    let commands: [&[&str]; 2] =
+        [&["dragomand", "--check", "--config", config], &["dragoman", "phones", "list", "--config", config]];
+    for words in commands {
+        let end = |out: Stdio| {
+            let mut command = Command::new(program(words[0]));
+            command.args(&words[1..]).stdout(out).stderr(Stdio::piped());
+            let output = command.spawn().expect("it starts").wait_with_output().expect("it runs");
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(end(writer.into()), (Some(0), String::new()), "{words:?}");
+        let full = fs::File::options().write(true).open("/dev/full").expect("it is always full");
+        let (code, said) = end(full.into());
+        assert_eq!(code, Some(1), "{words:?}: {said}");
+        assert!(said.starts_with("standard output takes no more: ") && said.lines().count() == 1, "{said}");
+    }
 }

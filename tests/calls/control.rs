@@ -106,6 +106,7 @@ fn every_refusal_says_why() {
         ("601", "404", "no such number"),
         ("103", "480", "not registered"),
         ("755", "404", "no room is dialled as 755"),
+        ("+34911234567", "403", "may not call outside"),
     ] {
         let told = Pjsua2::dial(&plan(&rig, 0, extension)).ended(15 * SECOND);
         assert!(told.starts_with(sip), "{extension}: {told}");

@@ -113,8 +113,8 @@ fn who_reads_no_further_gets_no_words_and_a_full_disk_gets_some() {
         assert_eq!(checked_into(&clouds, more, writer.into()), (Some(0), String::new()));
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is always full");
         let (code, words) = checked_into(&clouds, more, full.into());
-        assert_eq!(code, Some(2), "{words}");
-        assert!(words.starts_with("dragoman: the report cannot be written: "), "{words}");
+        assert_eq!(code, Some(1), "{words}");
+        assert!(words.starts_with("standard output takes no more: "), "{words}");
     }
 }
 

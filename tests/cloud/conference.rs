@@ -1,7 +1,7 @@
 //! Four callers in one room, in three languages: what is asked of engines for what each of them says.
 
 use std::os::unix::net::UnixDatagram;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,10 @@ use audio_path::Frame;
 use dragoman_tests::fake_phone::FakePhone;
 use dragoman_tests::interpreted::events;
 use dragoman_tests::voice::Voice;
+use engine_emulators::{Delays, Voices, World, deepgram};
 use serde_json::Value;
 
-use crate::clouds::{Clouds, Plan};
+use crate::clouds::{Clouds, KEY, Plan};
 
 const FRAME: Duration = Duration::from_millis(20);
 pub(crate) const TABLES: &str = "[[room]]\nextension = \"800\"\nkind = \"conference\"\n\
@@ -164,4 +165,38 @@ fn a_pin_opens_a_conference_and_a_key_mutes() {
     (0..125).for_each(|_| conference.pass(Some(0)));
     conference.wait(Duration::from_secs(2));
     assert_eq!(count(&conference.seen, "final"), 0, "who is muted is not heard: {:#?}", conference.seen);
+}
+
+#[test]
+fn a_phone_whose_voice_is_configured_is_heard_in_it_whoever_else_is_there() {
+    let key = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(key.path(), KEY).expect("a key");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let world = Arc::new(World::new(KEY, Voices::scripted([], []), Delays::NONE, 1));
+    let aura = runtime.block_on(deepgram::start(world, 0)).expect("the emulator starts");
+    let engine = format!(
+        "[engine.named]\nkind = \"deepgram-aura\"\nurl = \"ws://{}\"\nkey_file = \"{}\"\n\
+         voices = {{ es = [\"aura-2-celeste-es\", \"aura-2-nestor-es\", \"aura-2-carina-es\"] }}\n",
+        aura.address,
+        key.path().display()
+    );
+    let wishes = TABLES.replace("\"Bob\"\n", "\"Bob\"\nvoice = \"aura-2-celeste-es\"\n");
+    // No engine has that voice: the place decides, as if nothing had been said.
+    let wishes = wishes.replace("\"Ann\"\n", "\"Ann\"\nvoice = \"aura-2-nobody-es\"\n");
+    let plan =
+        Plan { tables: engine + &wishes, languages: 3, speaker: "\"named\", ".into(), ..Plan::default() };
+    let clouds = Clouds::planned(plan);
+    let spoken = |voices: &[&str]| -> u64 {
+        let counts = aura.world.tally.read();
+        voices.iter().filter_map(|voice| counts.texts_in_voice.get(*voice)).sum()
+    };
+    let mut conference = Conference::dial(&clouds, "800", &[103, 101, 102]);
+    conference.pass_until(|seen| count(seen, "listening") == 3);
+    conference.wait(Duration::from_secs(1));
+    let (wanted, by_place) = (["aura-2-celeste-es"], ["aura-2-nestor-es", "aura-2-carina-es"]);
+    for (speaker, voices) in [(2, &wanted[..]), (1, &by_place[..])] {
+        let before = spoken(voices);
+        conference.say(speaker, 1);
+        assert_eq!(spoken(voices), before + 1, "{:?}", aura.world.tally.read());
+    }
 }

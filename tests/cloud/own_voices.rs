@@ -1,11 +1,13 @@
 //! Speakers who are heard in their own voices, and those who do not want that.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragoman_tests::interpreted::Call;
+use audio_path::rtp::{self, Packet};
+use dragoman_tests::interpreted::{Call, events};
 use engine_emulators::{Delays, Emulator, Voices, World, xtts};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -13,11 +15,18 @@ use tokio::runtime::Runtime;
 use crate::clouds::{Clouds, converse};
 
 fn start() -> (Runtime, Emulator, Clouds) {
+    start_and("")
+}
+
+/// With these tables, too.
+fn start_and(more: &str) -> (Runtime, Emulator, Clouds) {
     let runtime = Runtime::new().expect("a runtime");
     let world = World::new("", Voices::scripted([], []), Delays::NONE, 1);
     let xtts = runtime.block_on(xtts::start(Arc::new(world), 0)).expect("the emulator starts");
-    let tables =
-        format!("own_voices = \"call\"\n[engine.own]\nkind = \"xtts\"\nurl = \"http://{}\"\n", xtts.address);
+    let tables = format!(
+        "own_voices = \"call\"\n[engine.own]\nkind = \"xtts\"\nurl = \"http://{}\"\n{more}",
+        xtts.address
+    );
     let clouds = Clouds::start_speaking_by("own", &tables);
     (runtime, xtts, clouds)
 }
@@ -93,4 +102,44 @@ fn a_consent_that_is_taken_back_makes_no_voice() {
     speak(&clouds, &mut call, 2);
     assert_eq!(states(&call), json!({"en": "forgotten", "es": "refused"}));
     assert_eq!((xtts.world.tally.read().cloned, kept(&clouds)), (0, 0.into()));
+}
+
+/// A packet of a μ-law stream.
+fn packet(payload_type: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+    let packet = Packet { payload_type, marker: false, sequence, timestamp, ssrc: 7, payload };
+    let mut datagram = [0; 200];
+    let length = rtp::build(&packet, &mut datagram).expect("it fits");
+    datagram[..length].to_vec()
+}
+
+#[test]
+fn a_key_in_rtp_does_what_it_does_everywhere() {
+    let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let table = format!("[[rtp]]\nextension = \"700\"\nlisten = \"{free}\"\ncodec = \"ulaw\"\n");
+    let (_runtime, _xtts, clouds) = start_and(&table);
+    let events = events(&clouds.daemon);
+    let phone = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let (mut seen, mut key_from) = (Vec::<Value>::new(), None);
+    let refused = json!({"en": "refused", "es": "refused"});
+    let is_refused = |event: &Value| event["type"] == "own_voices" && event["states"] == refused;
+    for turn in 0..1_500_u16 {
+        std::thread::sleep(Duration::from_millis(20));
+        seen.extend(events.try_iter());
+        if seen.iter().any(is_refused) {
+            assert!(key_from.is_some(), "nobody pressed a key");
+            return;
+        }
+        if key_from.is_none() && seen.iter().any(|event| event["type"] == "listening") {
+            key_from = Some(turn);
+        }
+        let datagram = match key_from {
+            Some(from) if turn - from < 8 => {
+                let [high, low] = (160 * (turn - from + 1)).to_be_bytes();
+                packet(101, turn, u32::from(from) * 160, &[0, 10, high, low])
+            }
+            _ => packet(0, turn, u32::from(turn) * 160, &[0xff; 160]),
+        };
+        phone.send_to(&datagram, free).expect("sent");
+    }
+    panic!("the key is not heard: {seen:#?}");
 }

@@ -4,6 +4,7 @@
 mod alsa;
 mod asterisk;
 mod audiosocket;
+mod keys;
 mod phone;
 mod rtp;
 mod scenario;

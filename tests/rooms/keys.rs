@@ -99,7 +99,11 @@ fn the_mute_are_neither_heard_nor_translated() {
 #[test]
 fn a_caller_without_the_translator_is_translated_neither_way() {
     let mut simulation = conference([&[8, 24], &[16, 32]]);
+    let states =
+        |simulation: &RoomSimulation| [1, 2, 3].map(|leg| simulation.translated.contains(&LegId(leg)));
+    assert_eq!(states(&simulation), [true; 3]);
     simulation.press(2, "0");
+    assert_eq!(states(&simulation), [true, false, true]);
     simulation.run(secs(23));
     assert_eq!(told(&simulation, 2, secs(5)), ["El traductor está apagado."]);
     assert_eq!((words(&simulation, 2, 1), words(&simulation, 1, 2)), (vec![], vec![]));
@@ -107,6 +111,7 @@ fn a_caller_without_the_translator_is_translated_neither_way() {
     assert_eq!(original(&simulation, 1, 2), Some(Original::Plain));
     assert_eq!(words(&simulation, 3, 1).len(), 4, "others go on");
     simulation.press(2, "0");
+    assert_eq!(states(&simulation), [true; 3]);
     simulation.run(secs(40));
     assert_eq!((words(&simulation, 2, 1).len(), words(&simulation, 1, 2).len()), (4, 4));
     assert_eq!(simulation.events.iter().filter(|(.., event)| *event == Event::Listening).count(), 3);

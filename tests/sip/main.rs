@@ -5,3 +5,4 @@ mod malformed;
 mod phones;
 mod rig;
 mod torture;
+mod trunk;

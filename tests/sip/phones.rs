@@ -20,23 +20,15 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What a technician types, with the places of this rig.
 pub(crate) fn dragoman(rig: &Rig, words: &[&str]) -> Output {
-    let asterisk = rig.path("asterisk-program");
-    if !asterisk.exists() {
-        fs::write(rig.path("dragomand.toml"), CONFIG).expect("a file");
-        let prefix = Cache::locate().expect("a cache").prefix();
-        let command = prefix.command("usr/sbin/asterisk");
-        let conf = rig.asterisk.configuration_file("asterisk.conf");
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let words: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
-        let script = format!("#!/bin/sh\nexec {} -C '{}' \"$@\"\n", words.join(" "), conf.display());
-        fs::write(&asterisk, script).expect("a file");
-        fs::set_permissions(&asterisk, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let config = rig.path("dragomand.toml");
+    if !config.exists() {
+        fs::write(&config, CONFIG).expect("a file");
     }
     let mut command = Command::new(program("dragoman").expect("it is built"));
     command.arg("phones").args(words);
-    command.arg("--config").arg(rig.path("dragomand.toml")).arg("--secrets").arg(rig.path("phones.secrets"));
+    command.arg("--config").arg(config).arg("--secrets").arg(rig.path("phones.secrets"));
     command.arg("--output").arg(rig.asterisk.configuration_file("phones.conf"));
-    command.arg("--asterisk").arg(asterisk).output().expect("it runs")
+    command.arg("--asterisk").arg(rig.asterisk.program().expect("a program")).output().expect("it runs")
 }
 
 pub(crate) fn must(output: &Output) -> String {
@@ -150,6 +142,10 @@ fn an_account_is_fetched_once_and_registers() {
     let words = ["show", "101", "--server", "127.0.0.1", "--svg", svg.to_str().expect("a path")];
     let shown = must(&dragoman(&rig, &words));
     assert!(fs::read_to_string(&svg).expect("an image").contains("<svg"));
+    let png = rig.path("code.png");
+    let words = ["show", "101", "--server", "127.0.0.1", "--png", png.to_str().expect("a path")];
+    must(&dragoman(&rig, &words));
+    assert!(fs::read(&png).expect("an image").starts_with(b"\x89PNG"));
     let url = shown.lines().find_map(|line| line.strip_prefix("account   ")).expect("an address");
     let path =
         url.split_once("/provision/").map(|(_, token)| format!("/provision/{token}")).expect("a token");

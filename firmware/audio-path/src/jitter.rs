@@ -142,20 +142,47 @@ impl JitterBuffer {
         if reordered { Admission::Reordered } else { Admission::Kept }
     }
 
+    /// A packet of the same stream has that number and nothing to be heard, such as a key: it is not missing.
+    pub fn pass(&mut self, sequence: u16) {
+        let (number, anew) = self.sequencer.extend(sequence);
+        if anew {
+            self.forget();
+            (self.next, self.highest) = (number, number);
+        }
+        let is_over = number < self.next || number + (SLOTS as u64) <= self.highest;
+        if is_over || self.slots[number as usize % SLOTS].number == Some(number) {
+            return;
+        }
+        self.make_room(number);
+        let slot = &mut self.slots[number as usize % SLOTS];
+        (slot.number, slot.length) = (Some(number), 0);
+        self.waiting += 1;
+        self.highest = self.highest.max(number);
+    }
+
     /// What is due. To be called once for each payload's time.
     pub fn pull(&mut self) -> Turn<'_> {
         if self.hold > 0 {
             self.hold -= 1;
             return Turn::Empty;
         }
-        let Some(number) = self.due() else { return Turn::Empty };
-        self.next = number + 1;
-        let Some(length) = self.release(number) else {
-            self.missing.lost += 1;
-            return Turn::Lost(self.last_length);
-        };
-        self.last_length = length;
-        Turn::Play(&self.slots[number as usize % SLOTS].bytes[..length])
+        while let Some(number) = self.due() {
+            self.next = number + 1;
+            match self.release(number) {
+                None => {
+                    self.missing.lost += 1;
+                    return Turn::Lost(self.last_length);
+                }
+                // What was passed. Nobody is late where nothing else waits.
+                Some(0) if self.waiting == 0 => break,
+                Some(0) => {}
+                Some(length) => {
+                    self.last_length = length;
+                    return Turn::Play(&self.slots[number as usize % SLOTS].bytes[..length]);
+                }
+            }
+        }
+        Turn::Empty
     }
 
     /// Packets that were not played, for whoever counts them to take away.
@@ -246,7 +273,7 @@ impl JitterBuffer {
     fn skip(&mut self) {
         let first = self.first_waiting();
         self.missing.lost += first - self.next;
-        self.missing.skipped += u64::from(self.release(first).is_some());
+        self.missing.skipped += u64::from(self.release(first).is_some_and(|length| length > 0));
         self.next = first + 1;
     }
 
@@ -266,8 +293,8 @@ impl JitterBuffer {
     }
 
     fn forget(&mut self) {
-        self.missing.skipped += self.waiting as u64;
-        self.slots.iter_mut().for_each(|slot| slot.number = None);
+        let heard = self.slots.iter_mut().filter_map(|slot| slot.number.take().filter(|_| slot.length > 0));
+        self.missing.skipped += heard.count() as u64;
         (self.waiting, self.waiting_bytes, self.playing, self.hold) = (0, 0, false, 0);
         self.last_length = 0;
     }
@@ -278,6 +305,35 @@ mod tests {
     use super::*;
 
     const SOUND: [u8; 160] = [1; 160];
+
+    #[test]
+    fn packets_without_sound_are_neither_heard_nor_missing() {
+        let mut buffer = JitterBuffer::default();
+        let mut heard = 0;
+        for turn in 0..60_u16 {
+            // A key from 20 on, whose packets come twice; it ends with three at once.
+            match turn {
+                20..29 => [turn, turn].into_iter().for_each(|number| buffer.pass(number)),
+                29 => (29..32).for_each(|number| buffer.pass(number)),
+                _ => assert_eq!(buffer.push(turn + 2 * u16::from(turn > 29), &SOUND), Admission::Kept),
+            }
+            heard += u32::from(matches!(buffer.pull(), Turn::Play(_)));
+        }
+        while buffer.waiting() > 0 {
+            heard += u32::from(matches!(buffer.pull(), Turn::Play(_)));
+        }
+        assert_eq!((heard, *buffer.missing_mut()), (50, Missing::default()));
+        assert_eq!(buffer.depth_ms(), FIRST_DEPTH_MS, "nobody was late");
+    }
+
+    #[test]
+    fn what_is_passed_for_long_is_given_up_without_a_word() {
+        let mut buffer = JitterBuffer::default();
+        (0..200).for_each(|number| buffer.pass(number));
+        (200..210).for_each(|number| assert_eq!(buffer.push(number, &SOUND), Admission::Kept));
+        let heard = (0..300).filter(|_| matches!(buffer.pull(), Turn::Play(_))).count();
+        assert_eq!((heard, *buffer.missing_mut()), (10, Missing::default()));
+    }
 
     /// A seeded network and its receiver, in turns of 20 ms.
     struct Line {

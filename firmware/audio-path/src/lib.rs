@@ -22,6 +22,7 @@ mod reframe;
 mod relay;
 mod ring;
 pub mod rtp;
+pub mod telephone_event;
 mod time;
 
 pub use arrival::ArrivalLimit;

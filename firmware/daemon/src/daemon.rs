@@ -48,7 +48,7 @@ pub fn run() -> ExitCode {
     }
     let outcome = config::load(&arguments.config).map_err(|error| error.to_string()).and_then(|config| {
         if arguments.check {
-            println!("{}: {} rooms, no faults", arguments.config.display(), config.rooms.len());
+            say::say!("{}: {} rooms, no faults", arguments.config.display(), config.rooms.len());
             return Ok(());
         }
         let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no runtime: {error}"))?;

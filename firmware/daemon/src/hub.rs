@@ -217,12 +217,6 @@ impl Hub {
             log::debug!("leg {}: {message}", leg.0);
         }
         tally.count(&self.tally, event);
-        if *event == Event::Listening {
-            let id = self.legs().live.get(&leg).map(|entry| entry.id.clone());
-            if let Some(id) = id {
-                self.leg_happened(&id, LegEvent::Translates(true));
-            }
-        }
         self.tell(&Report::session(leg, event));
     }
 
@@ -230,6 +224,14 @@ impl Hub {
     pub(crate) fn open_room(&self, room: RoomName) -> RoomTap {
         self.recorder.record(&self.taps, &room, &self.config.phones);
         self.taps.open(room)
+    }
+
+    /// The leg `leg` is translated from now on, or no longer.
+    pub fn translates(&self, leg: LegId, yes: bool) {
+        let id = self.legs().live.get(&leg).map(|entry| entry.id.clone());
+        if let Some(id) = id {
+            self.leg_happened(&id, LegEvent::Translates(yes));
+        }
     }
 
     /// All lines told from now on.
@@ -381,9 +383,10 @@ impl Hub {
         let mut legs: Vec<Value> = self.legs().live.iter().map(|(leg, entry)| entry.status(*leg)).collect();
         let mut arriving = self.asterisk.complete(&mut legs);
         for leg in legs.iter_mut().chain(&mut arriving) {
-            let phone = leg["phone"].as_str().and_then(|number| self.config.phone(number));
-            if let Some(phone) = phone {
-                (leg["name"], leg["language"]) = (json!(phone.name), json!(phone.language.to_string()));
+            let Some(number) = leg["phone"].as_str().map(str::to_owned) else { continue };
+            if let Some(language) = self.config.language_at(&number) {
+                leg["language"] = json!(language.to_string());
+                leg["name"] = json!(self.config.phone(&number).map_or("outside", |phone| &phone.name));
             }
         }
         let rooms: Vec<Value> = self.config.rooms.iter().map(room_status).collect();

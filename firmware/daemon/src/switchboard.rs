@@ -144,22 +144,24 @@ fn destination(config: &Config, room: Room, name: LegName<'_>) -> Result<Destina
     let (RoomKind::Conference(several) | RoomKind::Call(several)) = room.kind else {
         return Ok(Destination { room, place: None });
     };
-    let phone = name.phone.and_then(|phone| config.phone(phone));
-    let language = phone.map(|phone| phone.language).ok_or_else(|| {
+    let language = name.phone.and_then(|phone| config.language_at(phone)).ok_or_else(|| {
         let phone = name.phone.unwrap_or("it");
         format!("which language is spoken is not known: {phone} is no [[phone]] of the configuration")
     })?;
     let is_call = matches!(room.kind, RoomKind::Call(_));
     let key = name.call.filter(|_| is_call).unwrap_or(name.dialled).to_owned();
     let pin = room.pin.clone();
-    Ok(Destination { room, place: Some(Place { key, several, is_call, pin, language }) })
+    let phone = name.phone.and_then(|phone| config.phone(phone));
+    let voice = phone.and_then(|phone| phone.voice.as_deref()).map(Arc::from);
+    Ok(Destination { room, place: Some(Place { key, several, is_call, pin, language, voice }) })
 }
 
 fn room(config: &Config, LegName { dialled, call, .. }: LegName<'_>) -> Result<Room, String> {
     if let Some(room) = config.rooms.iter().find(|room| room.extension == dialled) {
         return Ok(room.clone());
     }
-    if call.is_some() && config.phone(dialled).is_some() {
+    let is_outside = || config.trunk.as_ref().is_some_and(|trunk| trunk.leads_to(dialled));
+    if call.is_some() && (config.phone(dialled).is_some() || is_outside()) {
         let kind = RoomKind::Call(config.calls);
         return Ok(Room { extension: dialled.to_owned(), kind, own_voices: None, pin: None });
     }

@@ -58,7 +58,7 @@ impl Engines {
             let started = Instant::now();
             let samples = self.synthesiser.speak("Bravo, Roma, Madrid, Berlin, Paris.", voice).await?;
             ensure!(samples.len() > 8000, "voice {} says nothing", voice.name);
-            println!(
+            say::say!(
                 "voice {}: {:.1} s in {:?}",
                 voice.name,
                 samples.len() as f32 / 16_000.0,
@@ -73,7 +73,7 @@ impl Engines {
                 let started = Instant::now();
                 let text = self.translator.translate("Taxi, hotel, radio.", &from, &to).await?;
                 ensure!(!text.is_empty(), "{from} to {to} gives nothing");
-                println!("translation {from} to {to}: {text:?} in {:?}", started.elapsed());
+                say::say!("translation {from} to {to}: {text:?} in {:?}", started.elapsed());
             }
         }
         Ok(())
@@ -88,7 +88,7 @@ impl Engines {
         match pass.outcome().await {
             Outcome::Heard(heard) => {
                 ensure!(!heard.text.is_empty(), "nothing is heard in {language}");
-                println!("recognition {language}: {:?} in {:?}", heard.text, started.elapsed());
+                say::say!("recognition {language}: {:?} in {:?}", heard.text, started.elapsed());
                 Ok(())
             }
             other => anyhow::bail!("recognition in {language}: {other:?}"),

@@ -36,6 +36,13 @@ impl Language {
     /// What is spoken where there are no words in another language.
     pub const ENGLISH: Self = Self(*b"en");
 
+    /// The codes of what engines can be asked for; one engine knows more of them than another.
+    pub const KNOWN: [&'static str; 35] = [
+        "ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "he", "hi", "hu", "id", "it",
+        "ja", "ko", "lt", "lv", "nb", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "th", "tr", "uk", "vi",
+        "zh",
+    ];
+
     /// The code, two lower-case letters.
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).expect("from_str admits ASCII letters only")

@@ -49,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sdp", run: softphone::sdp },
     Target { name: "security_events", run: guard::security_events },
     Target { name: "sip", run: softphone::sip },
+    Target { name: "telephone_event", run: ports::telephone_event },
     Target { name: "wyoming", run: wyoming::events },
     Target { name: "xtts", run: providers::xtts },
 ];

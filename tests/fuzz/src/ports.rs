@@ -1,5 +1,7 @@
 use audio_path::audiosocket::{Item, Parser, Rate};
 use audio_path::jitter::{Admission, JitterBuffer, Turn};
+use audio_path::rtp;
+use audio_path::telephone_event::{KeyReceiver, Told};
 
 use crate::pieces::cut;
 
@@ -51,4 +53,23 @@ pub(crate) fn jitter(mut input: &[u8]) -> bool {
     }
     assert_eq!(taken, played + buffer.missing_mut().skipped + buffer.waiting() as u64);
     played > 0
+}
+
+/// Packets of a stream, a length byte before each, as the RTP port takes keys from them: of a number that was passed
+/// nothing is heard, and only what is later is a key again.
+pub(crate) fn telephone_event(mut input: &[u8]) -> bool {
+    let (mut keys, mut buffer) = (KeyReceiver::default(), JitterBuffer::default());
+    let mut last: Option<u32> = None;
+    while let Some((length, rest)) = input.split_first() {
+        let (datagram, rest) = rest.split_at(rest.len().min(usize::from(*length)));
+        input = rest;
+        let Some(packet) = rtp::parse(datagram) else { continue };
+        buffer.pass(packet.sequence);
+        if let Told::Pressed(_) = keys.take(packet.timestamp, packet.payload) {
+            assert!(last.is_none_or(|last| last != packet.timestamp));
+            last = Some(packet.timestamp);
+        }
+        assert!(!matches!(buffer.pull(), Turn::Play(_)));
+    }
+    last.is_some()
 }

@@ -64,8 +64,8 @@ enum Engines {
     ///
     /// A second of silence is recognised, a word translated, a word spoken, and a spoken word interpreted by who does all
     /// of this: as good as free. Prints how long each engine
-    /// took and what to do where it failed. The exit code is 1 where a stage has no engine that works, 2 where the
-    /// configuration cannot be read or the report cannot be written.
+    /// took and what to do where it failed. The exit code is 1 where a stage has no engine that works or the report
+    /// cannot be written, 2 where the configuration cannot be read.
     Check(Check),
 }
 
@@ -110,7 +110,7 @@ fn check(args: &Check) -> Result<bool, String> {
     } else {
         report.to_string()
     };
-    print(&text)?;
+    say::write(format_args!("{text}"));
     Ok(report.ok)
 }
 

@@ -7,13 +7,12 @@ use lab::appliance::Appliance;
 use lab::cache::Cache;
 use lab::interrupt;
 use lab::speech::{self, Utterance};
+use say::say;
 use softphone::audio::device::DeviceChoice;
 use softphone::{
     Account, AudioOptions, Call, CallReport, Codec, Connected, Phone, PhoneOptions, Recording, ScriptEnd,
     Step,
 };
-
-use crate::say::say;
 
 const ROOM: &str = "700";
 

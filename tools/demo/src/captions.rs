@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use lab::daemon::Listener;
+use say::say;
 use serde_json::Value;
-
-use crate::say::{self, say};
 
 /// A thread that reads the control socket.
 pub(crate) struct Captions {

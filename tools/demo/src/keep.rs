@@ -7,8 +7,7 @@ use anyhow::Result;
 use lab::appliance::Appliance;
 use lab::interrupt;
 use nix::net::if_::InterfaceFlags;
-
-use crate::say::say;
+use say::say;
 
 const SIP_PORT: u16 = 5060;
 

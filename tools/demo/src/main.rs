@@ -6,7 +6,6 @@ mod check;
 mod cloud;
 mod keep;
 mod report;
-mod say;
 mod waterfall;
 
 use std::process::ExitCode;
@@ -17,11 +16,11 @@ use lab::appliance::{Appliance, Options};
 use lab::cache::Cache;
 use lab::interrupt;
 use lab::setup::Progress;
+use say::say;
 use serde::Serialize;
 
 use captions::Captions;
 use cloud::Cloud;
-use say::say;
 
 /// Dials a box on this machine, speaks English and shows what comes back.
 #[derive(Parser)]
@@ -54,7 +53,7 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(_) if say::closed() => ExitCode::FAILURE,
+        Err(_) if say::is_lost() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             if cli.json {
@@ -68,6 +67,7 @@ fn main() -> ExitCode {
 /// Whether the call did what it should.
 fn run(cli: &Cli) -> Result<bool> {
     interrupt::install()?;
+    say::when_lost(interrupt::request);
     if cli.mic {
         softphone::audio::device::ensure_sound()?;
     }

@@ -11,6 +11,7 @@ use lab::cache::Cache;
 use lab::speech::SENTENCE_IN_SPANISH;
 use lab::transcribe::{Heard, transcribe};
 use rustix::time::{ClockId, clock_gettime};
+use say::say;
 use serde::Serialize;
 use serde_json::{Value, json};
 use softphone::{Clip, ScriptEnd};
@@ -18,7 +19,6 @@ use softphone::{Clip, ScriptEnd};
 use crate::Engines;
 use crate::call::RecordedCall;
 use crate::check::{Checks, Texts};
-use crate::say::{self, say};
 use crate::waterfall;
 
 /// Silence before the reply that the second listener gets too.

@@ -22,7 +22,8 @@ const KEY: &str = "emulated-key";
 async fn main() -> Result<()> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let options = Options::parse();
-    let key = key(&options.key_file)?;
+    let key_file = options.key_file()?;
+    let key = key(&key_file)?;
     let mut running = Vec::new();
     for (service, port) in Service::ALL.into_iter().zip(options.port..) {
         let key = if service == Service::Xtts { "" } else { &key };
@@ -30,7 +31,7 @@ async fn main() -> Result<()> {
         options.faults_of(service).for_each(|fault| world.script.push(fault));
         running.push((service, start(service, world, port).await?));
     }
-    println!("{}", configuration(&running, &options.key_file)?);
+    say::say!("{}", configuration(&running, &key_file)?);
     tokio::signal::ctrl_c().await.context("no signal comes")?;
     Ok(())
 }

@@ -2,8 +2,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use engine_emulators::{Delay, Delays, Fault, Voices};
+use lab::cache::Cache;
 
 /// Servers on this machine that speak the protocols of paid speech and translation services
 ///
@@ -16,9 +18,9 @@ pub(crate) struct Options {
     /// The first of eight ports on 127.0.0.1
     #[arg(long, default_value_t = 7_001, value_parser = clap::value_parser!(u16).range(1..=65_528))]
     pub(crate) port: u16,
-    /// The key that clients must bring; the file is made where there is none
-    #[arg(long, value_name = "FILE", default_value = "emulators.key")]
-    pub(crate) key_file: PathBuf,
+    /// The key that clients must bring; the file is made where there is none, in the cache where nothing is said
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Where the device's engine hears and speaks (Wyoming)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10300")]
     speech: SocketAddr,
@@ -90,6 +92,14 @@ impl Service {
 }
 
 impl Options {
+    /// Where the key is.
+    pub(crate) fn key_file(&self) -> Result<PathBuf> {
+        match &self.key_file {
+            Some(file) => Ok(file.clone()),
+            None => Ok(Cache::locate()?.root().join("emulators.key")),
+        }
+    }
+
     /// Who hears, translates and speaks.
     pub(crate) fn voices(&self) -> Voices {
         if self.say.is_empty() {

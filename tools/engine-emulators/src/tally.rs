@@ -1,5 +1,6 @@
 //! What an emulator saw, for tests to count.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct Counts {
     pub translations: u64,
     /// Texts that Aura was given to speak.
     pub texts: u64,
+    /// How many of them in which voice.
+    pub texts_in_voice: BTreeMap<String, u64>,
     /// Voices that were cloned.
     pub cloned: u64,
     /// Texts that were spoken in a voice that the studio does not have.

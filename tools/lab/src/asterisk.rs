@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -154,6 +154,22 @@ impl Asterisk {
     /// When Asterisk does not answer.
     pub fn cli(&self, command: &str) -> Result<String> {
         run_cli(&self.options, command)
+    }
+
+    /// A program that is the command line of this Asterisk, as `asterisk` is of a box's only one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn program(&self) -> Result<PathBuf> {
+        let path = self.options.run_dir.join("asterisk-program");
+        let command = self.options.prefix.command(PROGRAM);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
+        let conf = self.configuration_file("asterisk.conf");
+        let script = format!("#!/bin/sh\nexec {} -C '{}' \"$@\"\n", words.join(" "), conf.display());
+        fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        Ok(path)
     }
 
     /// What it was started with.

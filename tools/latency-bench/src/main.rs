@@ -44,9 +44,9 @@ fn main() -> ExitCode {
     match bench(&arguments) {
         Ok(report) => {
             if arguments.json {
-                println!("{}", serde_json::json!(report));
+                say::say!("{}", serde_json::json!(report));
             } else {
-                print!("{report}");
+                say::write(format_args!("{report}"));
             }
             if report.met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }

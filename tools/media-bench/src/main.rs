@@ -57,9 +57,9 @@ fn main() -> ExitCode {
 fn bench(arguments: &Arguments) -> Result<()> {
     let report = measure(arguments)?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say::say!("{}", serde_json::to_string(&report)?);
     } else {
-        print!("{report}");
+        say::write(format_args!("{report}"));
     }
     anyhow::ensure!(report.lossless(), "frames were lost: see the counts above");
     Ok(())

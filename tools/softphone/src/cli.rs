@@ -45,6 +45,7 @@ fn run(args: Args) -> Result<()> {
             std::process::exit(130);
         }
     };
+    say::when_lost(|| STOP.store(true, Ordering::Relaxed));
     ctrlc::set_handler(on_signal).context("cannot listen for Ctrl-C")?;
     match args.command {
         Command::Call(args) => call(&args),
@@ -139,9 +140,9 @@ fn finish_call(report: &CallReport, audio: &AudioArgs) -> Result<()> {
         clip.write(path)?;
     }
     if audio.json {
-        println!("{}", display::report_json(report, audio.record.as_deref())?);
+        say::say!("{}", display::report_json(report, audio.record.as_deref())?);
     } else {
-        print!("{}", display::report_text(report, audio.record.as_deref()));
+        say::write(format_args!("{}", display::report_text(report, audio.record.as_deref())));
     }
     Ok(())
 }
@@ -185,7 +186,7 @@ fn answer_calls(phone: &Phone, args: &RegisterArgs) -> Result<()> {
 fn devices(json: bool) -> Result<()> {
     let devices = device::list()?;
     if json {
-        println!("{}", serde_json::to_string(&devices)?);
+        say::say!("{}", serde_json::to_string(&devices)?);
         return Ok(());
     }
     if devices.is_empty() {
@@ -198,7 +199,7 @@ fn devices(json: bool) -> Result<()> {
             _ => "--speaker",
         };
         let default = if device.default { " (default)" } else { "" };
-        println!("{}{default}\n    {}: {uses}", device.id, device.name);
+        say::say!("{}{default}\n    {}: {uses}", device.id, device.name);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use lab::cache::Cache;
 use lab::programs::program;
 use lab::setup::{self, Profile};
+use say::say;
 
 use crate::build;
 
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &Args, cache: &Cache) -> Result<ExitCode> {
     match prepare_and_hand_over(args, cache) {
         Err(error) if args.json => {
             eprintln!("error: {error:#}");
-            println!("{}", serde_json::json!({ "ok": false, "error": format!("{error:#}") }));
+            say!("{}", serde_json::json!({ "ok": false, "error": format!("{error:#}") }));
             Ok(ExitCode::FAILURE)
         }
         outcome => outcome,

@@ -13,6 +13,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use lab::cache::Cache;
 use lab::setup::{self, Profile};
+use say::say;
 
 const PLACES: &str = "Each verb first installs what it needs, and says so. What is not in the repository goes to \
                       $DRAGOMAN_CACHE, else $XDG_CACHE_HOME/dragoman, else ~/.cache/dragoman.";
@@ -56,6 +57,7 @@ enum For {
 
 fn main() -> ExitCode {
     match run(Cli::parse().verb) {
+        _ if say::is_lost() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<ExitCode> {
     lab::interrupt::install()?;
+    say::when_lost(lab::interrupt::request);
     let cache = Cache::locate()?;
     match verb {
         Verb::Setup { profile } => setup_for(profile, &cache),
@@ -84,6 +87,6 @@ fn setup_for(profile: For, cache: &Cache) -> Result<ExitCode> {
         For::Soak => Profile::Soak,
     };
     setup::run(profile, cache)?;
-    println!("Everything is installed in {}.", cache.root().display());
+    say!("Everything is installed in {}.", cache.root().display());
     Ok(ExitCode::SUCCESS)
 }

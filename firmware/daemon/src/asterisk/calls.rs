@@ -255,6 +255,10 @@ fn told(channel: Option<&Channel>, Told { reason, dialled }: &Told, at: Timestam
         "full" => "all legs are in use; calls.most says how many there may be",
         "silent" => "no room was ready in time",
         "broken" => "the call could not be connected",
+        "outside" => "that phone may not call outside: [trunk] phones says which may",
+        "not-allowed" => "no [[trunk.allow]] has that number",
+        "trunk-full" => "trunk.most says how many calls there may be outside, and they are under way",
+        "trunk-silent" => "the trunk's provider did not connect the call",
         other => &shown(other),
     };
     let phone = channel.and_then(Channel::phone).map(shown);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::ports::{AlsaTable, AudioSocketTable, RtpTable};
+use super::trunk::TrunkTable;
 use super::{Codec, OwnVoices};
 
 #[derive(Deserialize)]
@@ -43,6 +44,7 @@ pub(super) struct File {
     pub(super) phone: Vec<PhoneTable>,
     #[serde(default)]
     pub(super) calls: CallsTable,
+    pub(super) trunk: Option<TrunkTable>,
 }
 
 #[derive(Deserialize)]

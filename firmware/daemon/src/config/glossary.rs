@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::Fault;
 use super::file::GlossaryTable;
+use super::language::known;
 
 /// The terms of one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +43,8 @@ pub(super) fn glossary(tables: Vec<Spanned<GlossaryTable>>) -> Result<Vec<Terms>
         let span = table.span();
         let fault = |message: String| (Some(span.clone()), format!("glossary: {message}"));
         let GlossaryTable { source, target, terms } = table.into_inner();
-        let language = |code: String| {
-            let parsed: Result<Language, _> = code.parse();
-            parsed.map_err(|error| fault(format!("{code:?} is {error}")))
-        };
-        let terms = Terms { source: language(source)?, target: language(target)?, terms };
+        let language = |code: &str| known(code).map_err(fault);
+        let terms = Terms { source: language(&source)?, target: language(&target)?, terms };
         if terms.source == terms.target {
             return Err(fault("source and target are the same language".into()));
         }
@@ -93,7 +91,7 @@ mod tests {
             format!("[[glossary]]\nsource = \"{source}\"\ntarget = \"es\"\nterms = {{ {terms} }}\n")
         };
         let cases = [
-            (table("english", "a = \"b\""), "two-letter"),
+            (table("english", "a = \"b\""), "choose of"),
             (table("es", "a = \"b\""), "same language"),
             (table("en", "\" a\" = \"b\""), "space"),
             (table("en", "a = \"\""), "1 to 1024"),

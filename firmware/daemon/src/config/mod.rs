@@ -6,10 +6,12 @@ mod engines;
 mod file;
 mod glossary;
 mod health;
+mod language;
 mod phones;
 mod ports;
 mod recording;
 mod rooms;
+mod trunk;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -31,6 +33,7 @@ pub use phones::{Codec, Phone};
 pub use ports::{Alsa, AudioSocket, Ports, Rtp};
 pub use recording::{DIRECTORY, IDENTITY_FILE, Readers, Recording};
 pub use rooms::{OwnVoices, Room, RoomKind, Several};
+pub use trunk::{Allowed, Trunk};
 
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
@@ -61,12 +64,20 @@ pub struct Config {
     pub calls: Several,
     /// The phones that belong to the box.
     pub phones: Vec<Phone>,
+    /// The way to numbers outside, where there is one.
+    pub trunk: Option<Trunk>,
 }
 
 impl Config {
     /// The phone that has this number.
     pub fn phone(&self, extension: &str) -> Option<&Phone> {
         self.phones.iter().find(|phone| phone.extension == extension)
+    }
+
+    /// What is spoken at the other end of a leg whose name has `phone` in it: a phone's number, or a way outside.
+    pub fn language_at(&self, phone: &str) -> Option<Language> {
+        let own = self.phone(phone).map(|phone| phone.language);
+        own.or_else(|| self.trunk.as_ref()?.language_of(phone))
     }
 
     /// The languages that engines are tried in: those of the first room that has any.
@@ -96,7 +107,8 @@ impl Config {
             RoomKind::Interpreter(pair, _) => Some(pair.both()),
             _ => None,
         });
-        let languages = pairs.flatten().chain(self.phones.iter().map(|phone| phone.language));
+        let outside = self.trunk.iter().flat_map(Trunk::languages).flatten();
+        let languages = pairs.flatten().chain(self.phones.iter().map(|phone| phone.language)).chain(outside);
         let of = |language| [true, false].map(|unavailable| Cue::notice(unavailable, language));
         let mut cues: Vec<Cue> = languages.flat_map(of).collect();
         let mut seen = HashSet::new();
@@ -152,6 +164,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
             "room: there is none, so no call could be served; add a [[room]] with extension and kind";
         return Err((None, advice.into()));
     }
+    let trunk = file.trunk.map(|table| Trunk::read(table, &rooms, &phones)).transpose()?;
     let ports = Ports::read(file.audiosocket, &file.rtp, file.alsa.as_ref(), &rooms)?;
     Ok(Config {
         apps: Apps::read(file.apps)?,
@@ -167,6 +180,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
         media,
         recording: Recording::read(file.recording)?,
         ports,
+        trunk,
     })
 }
 
@@ -241,6 +255,7 @@ mod tests {
             ("http://h:2/", "ftp://h", 7, "device.translation"),
             ("[\"en\", \"es\"]", "[\"en\", \"en\"]", 15, "room.languages"),
             ("[\"en\", \"es\"]", "[\"en\"]", 15, "room.languages"),
+            ("[\"en\", \"es\"]", "[\"en\", \"xx\"]", 15, "\"xx\" is no language"),
             ("\"791\"", "\"700\"", 17, "twice"),
             ("\"791\"", "\"7-91\"", 17, "room.extension"),
             ("echo-direct", "ecco", 18, "echo-direct"),

@@ -7,6 +7,7 @@ use session::{Language, LanguagePair, Manner};
 use toml::Spanned;
 
 use super::file::{CallsTable, KindName, MannerName, ModeName, OriginalName, RoomTable};
+use super::language::known;
 use super::{Engines, Fault, Tts};
 
 /// A voice under its translation: to be heard, not to be listened to.
@@ -187,10 +188,11 @@ fn manner(name: Option<MannerName>) -> Manner {
 fn languages(value: Option<Spanned<Vec<String>>>, room: Range<usize>) -> Result<LanguagePair, Fault> {
     let advice = "room.languages: name two different languages, such as [\"en\", \"es\"]";
     let Some(value) = value else { return Err((Some(room), advice.into())) };
-    let codes: Option<Vec<Language>> = value.get_ref().iter().map(|code| code.parse().ok()).collect();
-    match codes.as_deref() {
-        Some(&[first, second]) => LanguagePair::new(first, second),
+    let fault = |reason: String| (Some(value.span()), reason);
+    let codes: Result<Vec<Language>, String> = value.get_ref().iter().map(|code| known(code)).collect();
+    let pair = match codes.map_err(|reason| fault(format!("room.languages: {reason}")))?[..] {
+        [first, second] => LanguagePair::new(first, second),
         _ => None,
-    }
-    .ok_or_else(|| (Some(value.span()), advice.into()))
+    };
+    pair.ok_or_else(|| fault(advice.into()))
 }

@@ -253,6 +253,9 @@ impl<'a> InterpreterLeg<'a> {
             Action::Emit(event) => {
                 self.notice(&event);
                 self.tap.happened(now(), self.id, &event);
+                if event == Event::Listening {
+                    self.hub.translates(self.id, true);
+                }
                 self.hub.tell_session(self.id, &mut self.tally, &event);
             }
         }
@@ -284,7 +287,8 @@ impl<'a> InterpreterLeg<'a> {
         // Nobody's own voice says what he did not say.
         let own_voices = self.own_voices.as_ref().filter(|_| self.room.is_speech(segment));
         let own_voice = own_voices.and_then(|own| own.of_speaker(speaker));
-        let job = SpeakJob { segment, text, language, seat: self.voices.seat(speaker), own_voice };
+        let job =
+            SpeakJob { segment, text, language, seat: self.voices.seat(speaker), voice: None, own_voice };
         self.lane.expect(segment);
         let refused = |failure: Failure| Answer::NotSpoken { segment, reason: failure.to_string() };
         let instead = self.speaker.speak(job).err().map(refused);

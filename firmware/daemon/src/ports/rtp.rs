@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use audio_path::codec::{CODED_BYTES, Codec, Decoder, Encoder};
 use audio_path::jitter::{Admission, JitterBuffer, MOST_PAYLOAD_BYTES, Turn};
 use audio_path::rtp::{self, Packet};
+use audio_path::telephone_event::{KeyReceiver, PAYLOAD_TYPE, Told};
 use audio_path::{DropReason, Frame, SAMPLES_PER_FRAME, SampleFramer};
 use rt_sys::fifo::Transfer;
 use rt_sys::socket;
@@ -32,6 +33,7 @@ pub struct RtpPort {
     quiet_ticks: u32,
     buffer: JitterBuffer,
     decoder: Decoder,
+    keys: KeyReceiver,
     /// The payload under way, and how much of it was decoded.
     payload: [u8; MOST_PAYLOAD_BYTES],
     length: usize,
@@ -77,6 +79,7 @@ impl RtpPort {
             quiet_ticks: 0,
             buffer: JitterBuffer::default(),
             decoder: Decoder::new(codec),
+            keys: KeyReceiver::default(),
             payload: [0; MOST_PAYLOAD_BYTES],
             length: 0,
             decoded: 0,
@@ -114,10 +117,16 @@ impl RtpPort {
         if self.from != Some(self.source) {
             return Some(self.stranger(datagram));
         }
-        let Some(packet) = parse(datagram, self.codec) else { return dropped(DropReason::Unfit) };
+        let is_ours = |kind| kind == self.codec.payload_type() || kind == PAYLOAD_TYPE;
+        let Some(packet) = rtp::parse(datagram).filter(|packet| is_ours(packet.payload_type)) else {
+            return dropped(DropReason::Unfit);
+        };
         self.quiet_ticks = 0;
         if self.ssrc.replace(packet.ssrc).is_some_and(|before| before != packet.ssrc) {
             self.begin_anew();
+        }
+        if packet.payload_type == PAYLOAD_TYPE {
+            return self.key(&packet);
         }
         match self.buffer.push(packet.sequence, packet.payload) {
             Admission::Kept => None,
@@ -125,6 +134,16 @@ impl RtpPort {
             Admission::Late => dropped(DropReason::Late),
             Admission::Duplicate => dropped(DropReason::Duplicate),
             Admission::Unfit => dropped(DropReason::Unfit),
+        }
+    }
+
+    /// Keys share the numbers of the speech.
+    fn key(&mut self, packet: &Packet<'_>) -> Option<Arrived> {
+        self.buffer.pass(packet.sequence);
+        match self.keys.take(packet.timestamp, packet.payload) {
+            Told::Pressed(key) => Some(Arrived::Key(key)),
+            Told::Nothing => None,
+            Told::Unfit => Some(Arrived::Dropped(DropReason::Unfit, 1)),
         }
     }
 
@@ -141,6 +160,7 @@ impl RtpPort {
     fn begin_anew(&mut self) {
         self.buffer.restart();
         self.decoder.reset();
+        self.keys.reset();
         (self.length, self.decoded) = (0, 0);
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Chair<'a> {
 impl<'a> Chair<'a> {
     /// Takes a leg in. What its engines answer is told at the door.
     pub(super) fn new(outside: &'a Outside, leg: LegId, entrance: Entrance, seat: Seat, door: &Door) -> Self {
-        let mouth = Mouth::new(outside, leg, seat, door);
+        let mouth = Mouth::new(outside, leg, seat, entrance.voice.clone(), door);
         let Entrance { ends, language, .. } = entrance;
         let lanes = ends.playable.into_iter().enumerate();
         Self {

@@ -33,6 +33,8 @@ pub(crate) struct Place {
     pub(crate) pin: Option<Pin>,
     /// What its caller speaks.
     pub(crate) language: Language,
+    /// The voice that is wanted for its translations.
+    pub(crate) voice: Option<Arc<str>>,
 }
 
 /// Serves a leg of a room until `down` is notified.
@@ -48,9 +50,9 @@ pub(crate) async fn serve(
     let leg = ends.id;
     let (inbox, outlet) = Inbox::new();
     let mut listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
-    let Place { key, several, is_call, pin, language } = place;
+    let Place { key, several, is_call, pin, language, voice } = place;
     let kind = Kind { dialled: room.extension.clone(), several, is_call, pin };
-    let entrance = Entrance { ends, id: line.id.clone(), language };
+    let entrance = Entrance { ends, id: line.id.clone(), language, voice };
     let door = hub.rooms.enter(&key, leg, entrance, |door, happenings| {
         tokio::spawn(task::serve(Arc::clone(hub), key.clone(), kind, door, happenings));
     });

@@ -8,7 +8,7 @@ mod sounds;
 mod task;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use audio_path::{LegId, MediaEvent};
 use serde_json::Value;
@@ -49,6 +49,8 @@ struct Entrance {
     ends: LegEnds,
     id: String,
     language: Language,
+    /// The voice that is wanted for what it says.
+    voice: Option<Arc<str>>,
 }
 
 type Door = mpsc::Sender<(LegId, Happening)>;

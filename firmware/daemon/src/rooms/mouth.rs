@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use audio_path::{LegId, SegmentId};
 use engines::Failure;
@@ -15,6 +16,8 @@ const MOST_ANSWERS: usize = 256;
 pub(super) struct Mouth<'a> {
     outside: &'a Outside,
     seat: Seat,
+    /// The voice that is wanted for what he says.
+    voice: Option<Arc<str>>,
     pub(super) answers: mpsc::Sender<Answer>,
     pub(super) exchanges: Exchanges,
     translator: Translator,
@@ -23,13 +26,19 @@ pub(super) struct Mouth<'a> {
 }
 
 impl<'a> Mouth<'a> {
-    pub(super) fn new(outside: &'a Outside, leg: LegId, seat: Seat, door: &Door) -> Self {
+    pub(super) fn new(
+        outside: &'a Outside,
+        leg: LegId,
+        seat: Seat,
+        voice: Option<Arc<str>>,
+        door: &Door,
+    ) -> Self {
         let (answers, heard) = mpsc::channel(MOST_ANSWERS);
         tokio::spawn(pass_on(leg, heard, door.clone()));
         let Outside { transport, asr, mt, translations, .. } = outside;
         let exchanges = Exchanges::new(asr, transport);
         let translator = Translator::new(mt, transport, translations, &exchanges, answers.clone());
-        Self { outside, seat, answers, exchanges, translator, speakers: HashMap::new() }
+        Self { outside, seat, voice, answers, exchanges, translator, speakers: HashMap::new() }
     }
 
     /// Whether translation and speech have an engine that answers, as far as is known.
@@ -55,7 +64,8 @@ impl<'a> Mouth<'a> {
 
     /// Gives what is answered in an engine's place.
     pub(super) fn speak(&mut self, segment: SegmentId, text: String, language: Language) -> Option<Answer> {
-        let job = SpeakJob { segment, text, language, seat: self.seat, own_voice: None };
+        let job =
+            SpeakJob { segment, text, language, seat: self.seat, voice: self.voice.clone(), own_voice: None };
         let refused = |failure: Failure| Answer::NotSpoken { segment, reason: failure.to_string() };
         self.speaker(language).speak(job).err().map(refused)
     }

@@ -230,6 +230,7 @@ impl<'a> RoomTask<'a> {
                     self.tap.speaks(now(), leg, language);
                     self.chairs.get_mut(&leg).into_iter().for_each(|chair| chair.speaks(language));
                 }
+                Order::Translates { leg, yes } => self.hub.translates(leg, yes),
                 Order::Forget { leg } => drop(self.chairs.remove(&leg)),
                 Order::Dismiss { leg } => self.hub.dismiss(leg),
             }
@@ -254,7 +255,7 @@ impl<'a> RoomTask<'a> {
 
     fn act_for_house(&mut self, action: Action) -> Option<Answer> {
         let Self { hub, voices, door, .. } = self;
-        let new = || Mouth::new(&hub.outside, HOUSE, voices.seat(HOUSE), door);
+        let new = || Mouth::new(&hub.outside, HOUSE, voices.seat(HOUSE), None, door);
         let house = self.house.get_or_insert_with(new);
         match action {
             Action::Translate { segment, text, context, source, target } => {

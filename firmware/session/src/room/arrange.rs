@@ -42,8 +42,11 @@ impl Room {
             if self.members[place].is_present() {
                 self.inform(now, place);
                 self.tell_originals(place);
+                self.tell_translated(place);
             }
         }
+        let members = &self.members;
+        self.translated.retain(|leg| members.iter().any(|member| member.leg == *leg && member.is_present()));
         self.arrange_interpretations();
         self.stop_listening();
     }
@@ -82,6 +85,19 @@ impl Room {
         if member.originals != originals {
             member.originals.clone_from(&originals);
             self.orders.push_back(Order::Hear { listener: member.leg, originals });
+        }
+    }
+
+    /// Tells whether a member takes part in translations where that changed: not before he knows of the machine.
+    fn tell_translated(&mut self, place: usize) {
+        let member = &self.members[place];
+        let takes_part = |other: &Member| self.translates(member, other) || self.translates(other, member);
+        let yes = member.announcement.is_over() && self.members.iter().any(takes_part);
+        let leg = member.leg;
+        if self.translated.contains(&leg) != yes {
+            self.translated.retain(|other| *other != leg);
+            self.translated.extend(yes.then_some(leg));
+            self.orders.push_back(Order::Translates { leg, yes });
         }
     }
 

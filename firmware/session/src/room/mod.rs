@@ -36,6 +36,8 @@ pub struct Room {
     founder: Option<LegId>,
     /// The number of what the house said last.
     last_of_house: UtteranceId,
+    /// Who was told of last as translated, or hearing translations.
+    translated: Vec<LegId>,
     /// Whether each stage has no engine that answers.
     lost: [bool; Component::ALL.len()],
     out: Outbox,
@@ -56,6 +58,7 @@ impl Room {
             interpretations: Vec::new(),
             founder: None,
             last_of_house: UtteranceId(0),
+            translated: Vec::new(),
             lost: Default::default(),
             out: Outbox::default(),
             orders: VecDeque::new(),

@@ -92,6 +92,8 @@ pub enum Order {
     Hear { listener: LegId, originals: Vec<(LegId, Original)> },
     /// The leg's caller speaks another language from now on.
     Speaks { leg: LegId, language: Language },
+    /// From now on the leg is translated, or hears translations; or neither.
+    Translates { leg: LegId, yes: bool },
     /// This leg's engines are not needed any more: it is gone, and all that its caller said was heard.
     Forget { leg: LegId },
     /// Hang this leg up.

@@ -4,7 +4,7 @@
 mod engines;
 mod phone;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
@@ -26,6 +26,8 @@ pub struct RoomSimulation {
     pub room: Room,
     /// Whoever called so far.
     pub phones: BTreeMap<LegId, Phone>,
+    /// Who takes part in translations, as was told last.
+    pub translated: BTreeSet<LegId>,
     /// All events so far, with their times and legs.
     pub events: Vec<(Duration, LegId, Event)>,
     /// What was asked of engines.
@@ -55,6 +57,7 @@ impl RoomSimulation {
         Self {
             room: Room::new(rules),
             phones: BTreeMap::new(),
+            translated: BTreeSet::new(),
             events: Vec::new(),
             requests: Requests::default(),
             echo_recognised: 0,
@@ -266,6 +269,10 @@ impl RoomSimulation {
             Order::Hear { listener, originals } => self.hear(listener, originals),
             Order::Speaks { leg, language } => {
                 self.phones.get_mut(&leg).expect("somebody").language = language;
+            }
+            Order::Translates { leg, yes } => {
+                let is_new = if yes { self.translated.insert(leg) } else { self.translated.remove(&leg) };
+                assert!(is_new, "it is told twice");
             }
             Order::Forget { leg } => {
                 let phone = self.phones.get_mut(&leg).expect("somebody");

@@ -45,21 +45,11 @@ pub(crate) fn show(subject: Subject, args: &Args) -> Result<(), String> {
         let line = ask(&args.socket)?;
         let text = if args.json { line } else { render(subject, &line)? };
         let clear = if args.watch && !args.json && stdout().is_terminal() { CLEAR } else { "" };
-        print(&format!("{clear}{text}"))?;
+        say::write(format_args!("{clear}{text}"));
         if !args.watch {
             return Ok(());
         }
         thread::sleep(REFRESH_EVERY);
-    }
-}
-
-/// A reader that goes away, such as `head`, has what it wanted.
-fn print(text: &str) -> Result<(), String> {
-    use std::io::{ErrorKind, Write};
-    let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.map_err(|error| format!("nothing can be printed: {error}")),
     }
 }
 

@@ -29,8 +29,8 @@ impl Certificate {
         let names = [host.to_owned(), format!("{host}.local"), "localhost".into(), "127.0.0.1".into()];
         let failed = |error: rcgen::Error| format!("no certificate: {error}");
         let made = rcgen::generate_simple_self_signed(names).map_err(failed)?;
-        file::replace(&self.key, &made.signing_key.serialize_pem(), 0o600)?;
-        file::replace(&self.certificate, &made.cert.pem(), 0o644)
+        file::replace(&self.key, made.signing_key.serialize_pem(), 0o600)?;
+        file::replace(&self.certificate, made.cert.pem(), 0o644)
     }
 
     /// The transport for it.

@@ -6,20 +6,21 @@ use secrecy::ExposeSecret;
 use super::secrets::Secrets;
 
 /// Three sections a phone, made from the templates of `pjsip.conf`. A phone without a secret is left out: one that
-/// anybody may be is worse than none.
-pub(crate) fn phones_conf(phones: &[Phone], secrets: &Secrets) -> String {
+/// anybody may be is worse than none. Those in `outside` may call numbers outside.
+pub(crate) fn phones_conf(phones: &[Phone], outside: &[String], secrets: &Secrets) -> String {
     let mut conf =
         String::from("; Written by `dragoman phones apply` from dragomand.toml; changes are lost.\n");
     for phone in phones {
         if let Some(secret) = secrets.of(&phone.extension) {
-            section(&mut conf, phone, secret.expose_secret());
+            section(&mut conf, phone, outside.contains(&phone.extension), secret.expose_secret());
         }
     }
     conf
 }
 
-fn section(conf: &mut String, phone: &Phone, secret: &str) {
+fn section(conf: &mut String, phone: &Phone, calls_outside: bool, secret: &str) {
     let Phone { extension, name, language, codecs, .. } = phone;
+    let context = if calls_outside { "context = phones-outside\n" } else { "" };
     let codecs: Vec<_> = codecs.iter().map(|codec| codec.name()).collect();
     let codecs = match codecs.join(",") {
         all if all.is_empty() => String::new(),
@@ -29,7 +30,7 @@ fn section(conf: &mut String, phone: &Phone, secret: &str) {
     write!(
         conf,
         "\n[{extension}](phone-endpoint)\nauth = {extension}\naors = {extension}\n\
-         callerid = \"{name}\" <{extension}>\nlanguage = {language}\n{codecs}\
+         callerid = \"{name}\" <{extension}>\nlanguage = {language}\n{context}{codecs}\
          [{extension}](phone-auth)\nusername = {extension}\npassword = {secret}\n\
          [{extension}](phone-aor)\n",
         language = language.code(),
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_phone_is_three_sections_and_none_without_a_secret() {
-        let conf = phones_conf(&config("José, Workshop").unwrap(), &secrets());
+        let conf = phones_conf(&config("José, Workshop").unwrap(), &[], &secrets());
         let (_, sections) = conf.split_once("\n\n").unwrap();
         assert_eq!(
             sections,
@@ -73,11 +74,19 @@ mod tests {
         );
     }
 
+    #[test]
+    fn only_phones_that_may_call_outside_have_that_context() {
+        let phones = config("A").unwrap();
+        let written = |outside: &[String]| phones_conf(&phones, outside, &secrets());
+        assert!(written(&["101".into()]).contains("language = es\ncontext = phones-outside\n"));
+        assert!(!written(&["102".into()]).contains("context"));
+    }
+
     proptest! {
         #[test]
         fn no_name_adds_a_line(name in "(?s).{0,80}|[ \\[\\];#\"<>=,\n\r\\\\a]{1,20}") {
             if let Ok(phones) = config(&name) {
-                let conf = phones_conf(&phones, &secrets());
+                let conf = phones_conf(&phones, &[], &secrets());
                 prop_assert_eq!(conf.lines().count(), 13, "{}", conf);
                 let line = format!("callerid = \"{name}\" <101>");
                 prop_assert!(conf.lines().any(|written| written == line), "{}", conf);

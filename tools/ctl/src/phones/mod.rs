@@ -7,6 +7,7 @@ mod generate;
 mod linphone;
 mod secrets;
 mod show;
+mod trunk;
 
 use std::fs::{self, File};
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use std::process::Command;
 
 use clap::Subcommand;
 use dragomand::config::{self, Config};
+use say::say;
 use secrecy::ExposeSecret as _;
 
 use certificate::Certificate;
@@ -23,7 +25,7 @@ use secrets::Secrets;
 
 #[derive(Subcommand)]
 pub(crate) enum Phones {
-    /// Give Asterisk the phones of the configuration
+    /// Give Asterisk the phones and the trunk of the configuration
     ///
     /// A phone that has no password yet gets a random one, and the box a certificate for TLS. Calls are not disturbed.
     Apply(Places),
@@ -48,6 +50,9 @@ pub(crate) enum Phones {
         /// Write the QR code as an SVG image instead
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
+        /// Write the QR code as a PNG image instead
+        #[arg(long, value_name = "FILE", conflicts_with = "svg")]
+        png: Option<PathBuf>,
         #[command(flatten)]
         places: Places,
     },
@@ -81,16 +86,23 @@ impl Phones {
     pub(crate) fn run(&self) -> Result<(), String> {
         match self {
             Self::Apply(places) => places.apply(&places.load()?),
-            Self::List(places) => places.load().map(|config| print!("{}", list(&config))),
-            Self::Show { extension, server, svg, places } => places.show(extension, *server, svg.as_deref()),
+            Self::List(places) => places.load().map(|config| say::write(format_args!("{}", list(&config)))),
+            Self::Show { extension, server, svg, png, places } => {
+                let url = places.show(extension, *server)?;
+                match (svg, png) {
+                    (Some(path), _) => file::replace(path, show::as_svg(&url)?, 0o600),
+                    (_, Some(path)) => file::replace(path, show::as_png(&url)?, 0o600),
+                    _ => show::in_terminal(&url).map(|code| say!("{code}")),
+                }
+            }
             Self::Add { entry, places } => {
                 places.change(|text| edit::add(text, entry))?;
-                println!("{} may register.", entry.extension);
+                say!("{} may register.", entry.extension);
                 Ok(())
             }
             Self::Remove { extension, places } => {
                 places.change(|text| edit::remove(text, extension))?;
-                println!("{extension} may no longer register.");
+                say!("{extension} may no longer register.");
                 Ok(())
             }
         }
@@ -102,21 +114,21 @@ impl Places {
         config::load(&self.config).map_err(|error| error.to_string())
     }
 
-    fn show(&self, extension: &str, server: Option<IpAddr>, svg: Option<&Path>) -> Result<(), String> {
+    /// Prints the account, and answers with the address that it can be fetched from.
+    fn show(&self, extension: &str, server: Option<IpAddr>) -> Result<String, String> {
         let config = self.load()?;
-        let phone = config.phone(extension).ok_or_else(|| format!("there is no phone {extension}"))?;
+        let unknown =
+            || format!("there is no phone {extension}: `dragoman phones list` tells which there are");
+        let phone = config.phone(extension).ok_or_else(unknown)?;
         let secrets = Secrets::load(&self.secrets)?;
         let advice = || format!("{extension} has no password yet: `dragoman phones apply` makes one");
         let secret = secrets.of(extension).ok_or_else(advice)?.expose_secret();
         let server = server.map_or_else(show::own_address, Ok)?;
-        println!("number    {extension}\nname      {}\nserver    {server}\npassword  {secret}", phone.name);
         let document = linphone::provisioning(phone, secret, server);
         let (url, seconds) = show::offer(&config.control, &document, server)?;
-        println!("account   {url}\n          for Linphone, once, within {} minutes", seconds / 60);
-        match svg {
-            Some(path) => file::replace(path, &show::as_svg(&url)?, 0o600),
-            None => show::in_terminal(&url).map(|code| println!("{code}")),
-        }
+        say!("number    {extension}\nname      {}\nserver    {server}\npassword  {secret}", phone.name);
+        say!("account   {url}\n          for Linphone, once, within {} minutes", seconds / 60);
+        Ok(url)
     }
 
     /// Writes the changed configuration where it is a good one, and applies it.
@@ -144,16 +156,24 @@ impl Places {
         }
         let directory = self.output.parent().unwrap_or(Path::new("/"));
         let transport = Certificate::in_directory(directory)?.transport();
-        let phones = generate::phones_conf(&config.phones, &secrets);
-        file::replace(&self.output, &(phones + &transport), 0o640)?;
-        self.reload()
+        let trunk = config.trunk.as_ref();
+        let outside = trunk.map_or(&[][..], |trunk| &trunk.phones);
+        let mut phones = generate::phones_conf(&config.phones, outside, &secrets) + &transport;
+        if let Some(trunk) = trunk {
+            phones += &trunk::sections(trunk, &trunk::password(&trunk.password_file)?);
+        }
+        file::replace(&self.output, &phones, 0o640)?;
+        // What leads outside comes last: never before what it stands on, and gone with it at once.
+        file::replace(&directory.join("trunk-numbers.conf"), trunk::numbers(trunk), 0o640)?;
+        self.reload("module reload res_pjsip.so")?;
+        self.reload("dialplan reload")
     }
 
     /// Calls go on: Asterisk only reads its phones again.
-    fn reload(&self) -> Result<(), String> {
+    fn reload(&self, command: &str) -> Result<(), String> {
         let advice = "it takes the phones from its files when it starts";
         let program = self.asterisk.display();
-        let output = Command::new(&self.asterisk).args(["-rx", "module reload res_pjsip.so"]).output();
+        let output = Command::new(&self.asterisk).args(["-rx", command]).output();
         let output = output.map_err(|error| format!("{program}: {error}; is Asterisk installed?"))?;
         if output.status.success() {
             return Ok(());

@@ -71,7 +71,7 @@ impl Secrets {
             .0
             .iter()
             .map(|(extension, secret)| format!("\"{extension}\" = \"{}\"\n", secret.expose_secret()));
-        file::replace(path, &lines.collect::<String>(), 0o600)
+        file::replace(path, lines.collect::<String>(), 0o600)
     }
 }
 

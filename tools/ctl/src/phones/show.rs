@@ -4,8 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use qrcode::QrCode;
 use qrcode::render::{svg, unicode};
+use qrcode::{Color, QrCode};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,19 +24,26 @@ pub(crate) fn own_address() -> Result<IpAddr, String> {
 
 /// Leaves a document with the daemon. Where it can be fetched, once, and for how many seconds.
 pub(crate) fn offer(control: &Path, document: &str, server: IpAddr) -> Result<(String, u64), String> {
-    let failed = |error: std::io::Error| format!("{}: {error}; is dragomand running?", control.display());
+    let failed = |error: std::io::Error| {
+        format!(
+            "{}: {error}; start dragomand, or mend control.socket in its configuration",
+            control.display()
+        )
+    };
     let mut stream = UnixStream::connect(control).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let command = serde_json::json!({ "command": "offer", "document": document });
     stream.write_all(format!("{command}\n").as_bytes()).map_err(failed)?;
     let (mut health, mut lines) = (None, BufReader::new(stream).lines());
     loop {
-        let line = lines.next().ok_or("dragomand hung up")?.map_err(failed)?;
+        let line = lines.next().ok_or("dragomand hung up; its log says why")?.map_err(failed)?;
         let said: Value = serde_json::from_str(&line).map_err(|error| format!("dragomand: {error}"))?;
         match said["type"].as_str() {
             Some("status") => health = said["health"].as_str().and_then(|at| at.parse::<SocketAddr>().ok()),
             Some("offered") => {
-                let at = health.ok_or("dragomand serves no page: see [health] listen")?;
+                let at = health.ok_or(
+                    "dragomand serves no page for phones to read from: its log says why [health] listen failed",
+                )?;
                 if at.ip().is_loopback() && !server.is_loopback() {
                     return Err(
                         "no phone reaches dragomand's page: let [health] listen name an address of the LAN"
@@ -62,7 +69,58 @@ pub(crate) fn in_terminal(url: &str) -> Result<String, String> {
     Ok(code.render().dark_color(colours.1).light_color(colours.0).build())
 }
 
+/// A side of the smallest square of a PNG code, and the margin that readers want around it.
+const PIXELS: usize = 8;
+const MARGIN: usize = 4 * PIXELS;
+
+/// Black on white, a bit a pixel.
+pub(crate) fn as_png(url: &str) -> Result<Vec<u8>, String> {
+    let code = QrCode::new(url).map_err(|error| error.to_string())?;
+    let side = code.width() * PIXELS + 2 * MARGIN;
+    let is_dark = |x: usize, y: usize| {
+        let square = |at: usize| at.checked_sub(MARGIN).map(|at| at / PIXELS).filter(|at| *at < code.width());
+        square(x).zip(square(y)).is_some_and(|at| code[at] == Color::Dark)
+    };
+    let mut rows = vec![0; side * side.div_ceil(8)];
+    for (y, row) in rows.chunks_exact_mut(side.div_ceil(8)).enumerate() {
+        for x in (0..side).filter(|x| !is_dark(*x, y)) {
+            row[x / 8] |= 0x80 >> (x % 8);
+        }
+    }
+    let (mut image, side) = (Vec::new(), u32::try_from(side).map_err(|error| error.to_string())?);
+    let mut encoder = png::Encoder::new(&mut image, side, side);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&rows));
+    written.map_err(|error| error.to_string())?;
+    Ok(image)
+}
+
 pub(crate) fn as_svg(url: &str) -> Result<String, String> {
     let code = QrCode::new(url).map_err(|error| error.to_string())?;
     Ok(code.render::<svg::Color<'_>>().min_dimensions(240, 240).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_png_holds_the_code_with_a_margin() {
+        let url = "http://192.168.1.20:8080/provision/0123456789abcdef0123456789abcdef";
+        let code = QrCode::new(url).unwrap();
+        let image = as_png(url).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&image)).read_info().unwrap();
+        let side = reader.info().width as usize;
+        assert_eq!(side, (code.width() + 8) * PIXELS);
+        let mut rows = vec![0; side * side.div_ceil(8)];
+        reader.next_frame(&mut rows).unwrap();
+        let is_dark = |x: usize, y: usize| rows[y * side.div_ceil(8) + x / 8] & (0x80 >> (x % 8)) == 0;
+        for (x, y) in (0..side).flat_map(|x| (0..side).map(move |y| (x, y))) {
+            let square = |at: usize| (at / PIXELS).checked_sub(4).filter(|at| *at < code.width());
+            let expected = square(x).zip(square(y)).is_some_and(|at| code[at] == Color::Dark);
+            assert_eq!(is_dark(x, y), expected, "{x} {y}");
+        }
+        assert!(image.len() < 4_000, "{} bytes", image.len());
+    }
 }

@@ -71,6 +71,7 @@ enum Job {
 
 struct Session {
     world: Arc<World>,
+    model: String,
     mouth: Mouth,
     jobs: UnboundedSender<Job>,
     /// Text that is not spoken yet.
@@ -91,8 +92,8 @@ impl Session {
             sequence: 0,
         };
         tokio::spawn(speaker.speak(queue));
-        let session =
-            Self { world, mouth, jobs, text: String::new(), flushes: VecDeque::new(), closing: false };
+        let (text, flushes, spoken_in) = (String::new(), VecDeque::new(), model.to_owned());
+        let session = Self { world, model: spoken_in, mouth, jobs, text, flushes, closing: false };
         session.job(Job::Say(json!({
             "type": "Metadata", "request_id": uuid(), "model_name": model,
             "model_version": "2026-01-01.0", "model_uuid": uuid(), "additional_model_uuids": [],
@@ -122,7 +123,10 @@ impl Session {
                 self.refuse(1009, "BIG-0001: input text has too many characters");
             }
             (Some("Speak"), Some(text)) => {
-                self.world.tally.count(|counts| counts.texts += 1);
+                self.world.tally.count(|counts| {
+                    counts.texts += 1;
+                    *counts.texts_in_voice.entry(self.model.clone()).or_default() += 1;
+                });
                 self.text.push_str(text);
                 self.sentences();
             }

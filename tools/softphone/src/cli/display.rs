@@ -30,7 +30,7 @@ pub(super) fn start(events: Receiver<Event>, as_json: bool) -> Display {
         for event in events {
             let at = start.elapsed();
             if as_json {
-                println!("{}", event_json(&event, at.as_millis() as u64));
+                say::say!("{}", event_json(&event, at.as_millis() as u64));
             } else if let Some(words) = words(&event) {
                 eprintln!("{:7.2} s  {words}", at.as_secs_f64());
             }

@@ -2,24 +2,13 @@
 
 use std::collections::VecDeque;
 
+pub use audio_path::telephone_event::{KeyReceiver, Told, event_of};
+
 /// How long a key is held and how long the pause after it is, in packets of 20 ms.
 const HOLD: u32 = 8;
 const PAUSE: u32 = 4;
 const END_REPEATS: u32 = 3;
 const VOLUME: u8 = 10;
-
-const KEYS: &[u8; 16] = b"0123456789*#ABCD";
-
-/// The event number of a key.
-pub fn event_of(key: char) -> Option<u8> {
-    let key = key.to_ascii_uppercase();
-    KEYS.iter().position(|k| char::from(*k) == key).map(|at| at as u8)
-}
-
-/// The key of an event number.
-pub fn key_of(event: u8) -> Option<char> {
-    KEYS.get(usize::from(event)).map(|key| char::from(*key))
-}
 
 /// A packet of a key being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,23 +71,6 @@ impl KeySender {
     }
 }
 
-/// Recognises keys in received packets: one for each timestamp, however many packets repeat it.
-#[derive(Debug, Default)]
-pub struct KeyReceiver {
-    last: Option<u32>,
-}
-
-impl KeyReceiver {
-    /// The key that starts with this packet.
-    pub fn on_packet(&mut self, timestamp: u32, payload: &[u8]) -> Option<char> {
-        if payload.len() < 4 || self.last == Some(timestamp) {
-            return None;
-        }
-        self.last = Some(timestamp);
-        key_of(payload[0])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,15 +91,5 @@ mod tests {
         (0..11).for_each(|_| drop(sender.next_turn(160)));
         assert!(sender.is_idle());
         assert_eq!(sender.next_turn(160), Turn::Speech);
-    }
-
-    #[test]
-    fn a_received_key_counts_once() {
-        let mut receiver = KeyReceiver::default();
-        let keys: Vec<_> =
-            [(7, 1), (7, 1), (9, 1)].map(|(at, event)| receiver.on_packet(at, &[event, 0, 0, 0])).into();
-        assert_eq!(keys, [Some('1'), None, Some('1')]);
-        assert_eq!(receiver.on_packet(11, &[1]), None);
-        assert_eq!(receiver.on_packet(12, &[99, 0, 0, 0]), None);
     }
 }

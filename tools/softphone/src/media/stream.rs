@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::codec::{Codec, Decoder, Encoder};
-use super::dtmf::{KeyReceiver, KeySender, Turn};
+use super::dtmf::{KeyReceiver, KeySender, Told, Turn};
 use super::jitter::{Arrival, Counts, JitterBuffer, Playout};
 use super::rtp::{self, Packet, Sequencer};
 use super::turn::Heard;
@@ -128,10 +128,10 @@ impl Stream {
         }
         self.source = Some(from);
         if self.agreed.dtmf.is_some_and(|dtmf| dtmf.payload_type == packet.payload_type) {
-            let key = self.remote_keys.on_packet(packet.timestamp, packet.payload);
+            let told = self.remote_keys.take(packet.timestamp, packet.payload);
             // Keys share the numbers of the speech: an empty payload keeps their place without a sound.
             self.take_speech(&Packet { payload: &[], ..packet }, arrived);
-            return key;
+            return if let Told::Pressed(key) = told { Some(key) } else { None };
         }
         if packet.payload_type != self.agreed.payload_type
             && packet.payload_type != self.agreed.local_payload_type

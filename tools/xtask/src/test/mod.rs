@@ -14,6 +14,7 @@ use lab::setup::{self, Profile};
 use crate::isolation::Isolation;
 use report::Report;
 use rungs::Rung;
+use say::say;
 
 /// Format, lints, licences, then the tests from the smallest to whole calls through a real Asterisk.
 ///
@@ -31,11 +32,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, cache: &Cache) -> Result<ExitCode> {
     setup::run(Profile::Test, cache)?;
     let isolation = Isolation::detect();
-    println!("{}", isolation.describe());
+    say!("{}", isolation.describe());
     let mut report = Report::default();
     for rung in selected(args, cache)? {
         lab::interrupt::check()?;
-        println!("\n== {}: {}", rung.name, rung.what);
+        say!("\n== {}: {}", rung.name, rung.what);
         report.add(run::rung(&rung, cache, &isolation)?);
     }
     Ok(report.print())

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use say::say;
+
 /// What a rung gave.
 pub(super) struct Outcome {
     name: String,
@@ -59,16 +61,16 @@ impl Report {
 
     /// Prints the table and, alone on the last line, the sum. A run without a single test has failed.
     pub(super) fn print(&self) -> ExitCode {
-        println!();
+        say!();
         for outcome in &self.0 {
-            println!("{outcome}");
+            say!("{outcome}");
         }
         let passed: u32 = self.0.iter().map(|outcome| outcome.passed).sum();
         let failed: u32 = self.0.iter().map(|outcome| outcome.failed).sum();
         if passed + failed == 0 {
-            println!("No test has that name; `cargo xtask test --help` names the rungs.");
+            say!("No test has that name; `cargo xtask test --help` names the rungs.");
         }
-        println!("{passed} passed, {failed} failed");
+        say!("{passed} passed, {failed} failed");
         if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use lab::cache::Cache;
 use lab::process::wrapped;
 use rustix::process::{Pid, Signal, kill_process_group};
+use say::say;
 
 use super::fuzz;
 use super::report::{Outcome, parse_result};
@@ -39,7 +40,7 @@ pub(super) fn rung(rung: &Rung, cache: &Cache, isolation: &Isolation) -> Result<
         }
     }
     outcome.seconds = started.elapsed().as_secs_f32();
-    println!("{outcome}");
+    say!("{outcome}");
     Ok(outcome)
 }
 
@@ -56,9 +57,9 @@ fn fuzz(target: &str, outcome: &mut Outcome) -> Result<bool> {
     command.stderr(File::create(&log).with_context(|| format!("cannot create {}", log.display()))?);
     let passed = supervised(command, |_| {})?.success();
     outcome.count(passed);
-    println!("fuzz {target} ... {}", if passed { "ok" } else { "BROKE" });
+    say!("fuzz {target} ... {}", if passed { "ok" } else { "BROKE" });
     if !passed {
-        println!("{}\n{}", fs::read_to_string(&log).unwrap_or_default(), fuzz::advice(target));
+        say!("{}\n{}", fs::read_to_string(&log).unwrap_or_default(), fuzz::advice(target));
     }
     Ok(true)
 }
@@ -66,7 +67,7 @@ fn fuzz(target: &str, outcome: &mut Outcome) -> Result<bool> {
 fn built(build: fn(&Cache) -> Result<()>, cache: &Cache, outcome: &mut Outcome) -> Result<bool> {
     if let Err(error) = build(cache) {
         lab::interrupt::check()?;
-        println!("{error:#}");
+        say!("{error:#}");
         outcome.count(false);
         return Ok(false);
     }
@@ -93,7 +94,7 @@ fn tests(
     }
     let failed_before = outcome.failed;
     let status = supervised(isolation.wrap(&inner, exclusive), |line| {
-        println!("{line}");
+        say!("{line}");
         if let Some(counts) = parse_result(line) {
             outcome.add(counts);
         }

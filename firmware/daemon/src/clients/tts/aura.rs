@@ -45,17 +45,17 @@ impl Aura {
         self.lines.look_after(Stream::receive, Stream::closed);
         if let Some(speaker) = self.lines.due() {
             // The next text tells what is wrong.
-            self.lines.of(speaker).open = self.open(speaker).await.ok();
+            self.lines.of(&speaker).open = self.open(&speaker).await.ok();
         }
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
-        let speaker = (job.language, job.seat);
-        let (mut stream, mut socket) = match self.lines.take(speaker, Stream::receive, Stream::closed) {
+        let speaker = job.speaker();
+        let (mut stream, mut socket) = match self.lines.take(&speaker, Stream::receive, Stream::closed) {
             Some(open) => open,
-            None => output.next(self.open(speaker)).await?,
+            None => output.next(self.open(&speaker)).await?,
         };
-        let line = self.lines.of(speaker);
+        let line = self.lines.of(&speaker);
         let clause = stream.speak(&job.text);
         let flush = stream.flush(clock()).map_err(|wait| {
             let limited = Failure::new(FailureKind::RateLimited, "the voice may not be asked so often");
@@ -76,11 +76,14 @@ impl Aura {
         Ok(())
     }
 
-    async fn open(&self, (language, seat): Speaker) -> Result<(Stream, Socket), Failure> {
-        let voice = self.service.voice(language, seat).or(usual_voice(language)).ok_or_else(|| {
-            let detail = format!("no voice speaks {language}; name one in its voices");
-            Failure::new(FailureKind::Refused, detail)
-        })?;
+    async fn open(&self, (language, seat, wanted): &Speaker) -> Result<(Stream, Socket), Failure> {
+        let voice =
+            self.service.voice(*language, *seat, wanted.as_deref()).or(usual_voice(*language)).ok_or_else(
+                || {
+                    let detail = format!("no voice speaks {language}; name one in its voices");
+                    Failure::new(FailureKind::Refused, detail)
+                },
+            )?;
         let stream =
             Stream::new(Options { mip_opt_out: self.service.mip_opt_out, ..Options::new(voice.to_owned()) });
         let key = self.service.key.as_ref().map_or("", |key| key.expose_secret());
@@ -97,7 +100,7 @@ fn clock() -> Duration {
 pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
     let english = "en".parse().expect("a language code");
     let (stream, mut socket) =
-        Aura::new(transport.clone(), service.clone()).open((english, Seat::default())).await?;
+        Aura::new(transport.clone(), service.clone()).open(&(english, Seat::default(), None)).await?;
     socket.send(stream.close()).await?;
     socket.close().await;
     Ok(())

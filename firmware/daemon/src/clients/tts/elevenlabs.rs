@@ -28,12 +28,12 @@ impl ElevenLabs {
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
-        let speaker = (job.language, job.seat);
-        let (mut stream, mut socket) = match self.lines.take(speaker, Stream::receive, Stream::closed) {
+        let speaker = job.speaker();
+        let (mut stream, mut socket) = match self.lines.take(&speaker, Stream::receive, Stream::closed) {
             Some(open) => open,
-            None => output.next(self.open(speaker)).await?,
+            None => output.next(self.open(&speaker)).await?,
         };
-        let line = self.lines.of(speaker);
+        let line = self.lines.of(&speaker);
         let messages = [stream.speak(&job.text), stream.finish()];
         let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
         let read = |message| stream.receive(&message);
@@ -57,13 +57,13 @@ impl ElevenLabs {
         }
         if let Some(speaker) = self.lines.due() {
             // The next text tells what is wrong.
-            self.lines.of(speaker).open = self.open(speaker).await.ok();
+            self.lines.of(&speaker).open = self.open(&speaker).await.ok();
         }
     }
 
-    async fn open(&self, (language, seat): Speaker) -> Result<(Stream, Socket), Failure> {
+    async fn open(&self, (language, seat, wanted): &Speaker) -> Result<(Stream, Socket), Failure> {
         let stream = Stream::new(Options {
-            voice: self.service.voice(language, seat).unwrap_or(VOICE).into(),
+            voice: self.service.voice(*language, *seat, wanted.as_deref()).unwrap_or(VOICE).into(),
             model: self.service.model.clone().unwrap_or_else(|| MODEL.into()),
             language: Some(language.code().into()),
         });
@@ -79,7 +79,7 @@ impl ElevenLabs {
 pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
     let english = "en".parse().expect("a language code");
     let (_, socket) =
-        ElevenLabs::new(transport.clone(), service.clone()).open((english, Seat::default())).await?;
+        ElevenLabs::new(transport.clone(), service.clone()).open(&(english, Seat::default(), None)).await?;
     socket.close().await;
     Ok(())
 }

@@ -57,6 +57,8 @@ pub struct SpeakJob {
     pub language: Language,
     /// Whose place in the room it is that is spoken for.
     pub seat: Seat,
+    /// The voice that is wanted for him, where an engine has it.
+    pub voice: Option<Arc<str>>,
     /// His own voice, where he has one.
     pub own_voice: Option<VoiceKey>,
 }
@@ -64,7 +66,11 @@ pub struct SpeakJob {
 impl SpeakJob {
     /// A text that nobody in a room said.
     pub fn of_machine(segment: SegmentId, text: &str, language: Language) -> Self {
-        Self { segment, text: text.to_owned(), language, seat: Seat::default(), own_voice: None }
+        Self { segment, text: text.to_owned(), language, seat: Seat::default(), voice: None, own_voice: None }
+    }
+
+    fn speaker(&self) -> socket::Speaker {
+        (self.language, self.seat, self.voice.clone())
     }
 }
 

@@ -22,10 +22,12 @@ pub(super) async fn speak(
     job: &SpeakJob,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
+    let wanted = job.voice.as_deref();
     let options = Options {
         model: service.model.clone().unwrap_or_else(|| MODEL.into()),
         voice: service
-            .voice(job.language, job.seat)
+            .voice(job.language, job.seat, wanted)
+            .or(VOICES.into_iter().find(|voice| Some(*voice) == wanted))
             .or(job.seat.choose(&VOICES).copied())
             .unwrap_or_default()
             .into(),

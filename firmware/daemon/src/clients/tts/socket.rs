@@ -1,5 +1,7 @@
 //! What the synthesisers that speak through a WebSocket have in common.
 
+use std::sync::Arc;
+
 use engines::Failure;
 use engines::tts::Spoken;
 use engines::websocket::{Handshake, Message};
@@ -11,8 +13,8 @@ use crate::clients::Transport;
 use crate::clients::resample::Converter;
 use crate::clients::websocket::{NotOpened, Received, Socket};
 
-/// Who is heard: each has a voice.
-pub(super) type Speaker = (Language, Seat);
+/// Who is heard: each has a voice, perhaps one that is wanted for him.
+pub(super) type Speaker = (Language, Seat, Option<Arc<str>>);
 
 /// One speaker's connection to the vendor, with what is known of it.
 pub(super) struct Line<S> {
@@ -33,9 +35,9 @@ impl<S> Default for Lines<S> {
 
 impl<S> Lines<S> {
     /// This speaker's.
-    pub(super) fn of(&mut self, speaker: Speaker) -> &mut Line<S> {
-        let place = self.0.iter().position(|line| line.speaker == speaker).unwrap_or_else(|| {
-            self.0.push(Line { speaker, open: None, may_reopen: false });
+    pub(super) fn of(&mut self, speaker: &Speaker) -> &mut Line<S> {
+        let place = self.0.iter().position(|line| line.speaker == *speaker).unwrap_or_else(|| {
+            self.0.push(Line { speaker: speaker.clone(), open: None, may_reopen: false });
             self.0.len() - 1
         });
         &mut self.0[place]
@@ -44,7 +46,7 @@ impl<S> Lines<S> {
     /// This speaker's connection, if it is open and was not lost meanwhile.
     pub(super) fn take(
         &mut self,
-        speaker: Speaker,
+        speaker: &Speaker,
         read: impl Fn(&mut S, &Message) -> Result<Vec<Spoken>, Failure>,
         closed: impl Fn(u16, &str) -> Failure,
     ) -> Option<(S, Socket)> {
@@ -66,7 +68,7 @@ impl<S> Lines<S> {
     pub(super) fn due(&mut self) -> Option<Speaker> {
         let line = self.0.iter_mut().find(|line| line.open.is_none() && line.may_reopen)?;
         line.may_reopen = false;
-        Some(line.speaker)
+        Some(line.speaker.clone())
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Line<S>> {

@@ -72,7 +72,11 @@ async fn of_studio(
     job: &SpeakJob,
 ) -> Result<Arc<Speaker>, Failure> {
     let studio = studio(transport, service).await?;
-    if let Some(name) = service.voice(job.language, job.seat) {
+    let wanted = job.voice.as_deref();
+    if let Some(his) = wanted.and_then(|name| studio.get(name)) {
+        return Ok(Arc::clone(his));
+    }
+    if let Some(name) = service.voice(job.language, job.seat, wanted) {
         return studio.get(name).cloned().ok_or_else(|| no_voice(name));
     }
     let all: Vec<_> = studio.values().cloned().collect();

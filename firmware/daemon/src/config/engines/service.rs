@@ -52,9 +52,12 @@ impl Service {
         words.into_iter()
     }
 
-    /// The voice for `language` of the speaker at `seat`; `None` for the provider's usual one.
-    pub fn voice(&self, language: Language, seat: Seat) -> Option<&str> {
-        seat.choose(self.voices.get(language.code())?).map(String::as_str)
+    /// The voice for `language` of the speaker at `seat`: the one that is `wanted` for him, if it is among those of that
+    /// language; `None` for the provider's usual one.
+    pub fn voice(&self, language: Language, seat: Seat, wanted: Option<&str>) -> Option<&str> {
+        let voices = self.voices.get(language.code())?;
+        let his = voices.iter().find(|voice| Some(voice.as_str()) == wanted);
+        his.or_else(|| seat.choose(voices)).map(String::as_str)
     }
 }
 
