@@ -191,7 +191,7 @@ fn calls_from_outside_come_from_the_provider_alone_and_only_where_they_may() {
     // Its room rings, and nobody is there to answer.
     let rings_unanswered = |branch, number| {
         let statuses = invite(&from_provider, branch, "34600000000", number);
-        let told = statuses.iter().map(|status| status.as_ref()).collect::<Vec<&str>>();
+        let told = statuses.iter().map(AsRef::as_ref).collect::<Vec<&str>>();
         assert!(told.contains(&"180") && told.ends_with(&["480"]), "{number}: {told:?}");
     };
     rings_unanswered(1, USER);
