@@ -105,7 +105,8 @@ fn who_is_called_outside_hears_the_translation() {
     watch.wait_for("playback_ended", 30 * SECOND, |event| event["segment"] == segment);
     let heard = spaniard.hang_up().at(16_000);
     caller.ended(2 * SECOND);
-    let heard = transcribe(appliance.engines.options().wyoming, &heard.samples).expect("the engines answer");
+    let heard =
+        transcribe(appliance.engines.options().wyoming, None, &heard.samples).expect("the engines answer");
     let same = word_overlap(&text, &heard.text);
     assert!(same >= 0.5, "should hear {text:?}, and heard {heard:?}");
 }
