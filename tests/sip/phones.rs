@@ -127,6 +127,48 @@ fn a_phone_calls_by_tls_and_srtp() {
     assert!(heard.samples.iter().any(|sample| sample.unsigned_abs() > 1_000), "nothing came back");
 }
 
+/// What a browser is answered.
+struct Seen {
+    status: u16,
+    headers: ureq::http::HeaderMap,
+    body: String,
+}
+
+impl Seen {
+    fn of(&self, header: &str) -> &str {
+        self.headers.get(header).expect(header).to_str().expect("text")
+    }
+}
+
+fn read(url: &str) -> Seen {
+    let request = ureq::get(url).config().http_status_as_error(false).build();
+    let mut answer = request.call().expect("an answer");
+    let body = answer.body_mut().read_to_string().expect("text");
+    Seen { status: answer.status().as_u16(), headers: answer.headers().clone(), body }
+}
+
+/// What a camera reads that sees this drawing, which is squares of the path's form `M3 4h1v1H3V4`.
+fn scanned(drawing: &str) -> String {
+    const PIXELS: usize = 4;
+    let after =
+        |mark: &str| drawing.split_once(mark).expect("a drawing").1.split_once('"').expect("its end").0;
+    let side: usize =
+        after("viewBox=\"0 0 ").split_once(' ').expect("two numbers").0.parse().expect("a number");
+    let side = side * PIXELS;
+    let mut dark = vec![false; side * side];
+    for square in after("<path fill=\"#000\" d=\"").split('M').skip(1) {
+        let numbers = square.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+        let numbers: Vec<usize> =
+            numbers.map(|number| PIXELS * number.parse::<usize>().expect("a number")).collect();
+        let [left, top, width, height, ..] = numbers[..] else { panic!("{square}") };
+        (top..top + height).for_each(|y| dark[y * side + left..][..width].fill(true));
+    }
+    let mut image = rqrr::PreparedImage::prepare_from_bitmap(side, side, |x, y| dark[y * side + x]);
+    let grids = image.detect_grids();
+    let [grid] = &grids[..] else { panic!("{} codes", grids.len()) };
+    grid.decode().expect("a code").1
+}
+
 /// What a new phone does: reads its account once, from where the QR code says, and registers with it.
 #[test]
 fn an_account_is_fetched_once_and_registers() {
@@ -146,15 +188,31 @@ fn an_account_is_fetched_once_and_registers() {
     let words = ["show", "101", "--server", "127.0.0.1", "--png", png.to_str().expect("a path")];
     must(&dragoman(&rig, &words));
     assert!(fs::read(&png).expect("an image").starts_with(b"\x89PNG"));
-    let url = shown.lines().find_map(|line| line.strip_prefix("account   ")).expect("an address");
-    let path =
-        url.split_once("/provision/").map(|(_, token)| format!("/provision/{token}")).expect("a token");
+    let address = |of: &str| shown.lines().find_map(|line| line.strip_prefix(of)).expect("an address");
+    let (account, page) = (address("account   "), address("page      "));
+    assert_eq!(scanned(&fs::read_to_string(&svg).expect("an image")), account);
+    let path = |url: &str| url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).expect("a path");
+    assert_eq!(daemon.get(&path(page), "stranger.example").0, 421);
+    let seen = read(page);
+    assert_eq!(seen.status, 200);
+    assert_eq!(seen.of("content-type"), "text/html; charset=utf-8");
+    assert_eq!(seen.of("cache-control"), "no-store");
+    assert!(seen.of("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-"));
+    assert!(seen.body.contains("<h1>Phone 101: Door &amp; hall</h1>") && seen.body.contains("<dd>es,"));
+    assert!(!seen.body.contains(&secret(&rig, "101")), "who reads the page does not know the password");
+    assert_eq!(scanned(&seen.body), account, "a camera finds the account");
+    let path = path(&scanned(&seen.body));
 
     let head = format!("HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     assert_eq!(daemon.ask(&head).0, 405, "a preview takes nothing away");
     let (status, xml) = daemon.get(&path, "127.0.0.1");
     assert_eq!(status, 200);
     assert_eq!(daemon.get(&path, "127.0.0.1").0, 404, "only once");
+    let seen = read(page);
+    assert!(seen.status == 410 && seen.body.contains("has fetched this account"), "{}", seen.body);
+    assert!(!seen.body.contains("<svg"));
+    let seen = read(account.replace("/provision/", "/phones/").as_str());
+    assert!(seen.status == 404 && seen.body.contains("dragoman phones show"), "{}", seen.body);
     let entry = |name: &str| {
         let (_, rest) =
             xml.split_once(&format!("<entry name=\"{name}\" overwrite=\"true\">")).expect("an entry");

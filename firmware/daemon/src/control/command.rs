@@ -1,5 +1,7 @@
 //! What readers of the control socket may ask: one JSON object a line.
 
+use std::net::SocketAddr;
+
 use audio_path::LegId;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -8,7 +10,7 @@ use session::Language;
 
 use crate::hub::{Hub, VoiceWish, now};
 use crate::report::Report;
-use crate::web::offers::LIFETIME;
+use crate::web::offers::{LIFETIME, Newcomer};
 
 /// Longest line, bytes.
 const LONGEST: usize = 8 << 10;
@@ -24,8 +26,8 @@ enum Command {
     Consent { leg: u32, language: String, answer: Consent },
     /// A key of the phone, as if it had been pressed.
     Key { leg: u32, key: char },
-    /// What a new phone is to read, once.
-    Offer { document: String },
+    /// What a new phone is to read, once, and what is told to who sets it up.
+    Offer { document: String, extension: String, name: String, language: String, at: SocketAddr },
 }
 
 /// What a line asks.
@@ -33,8 +35,8 @@ enum Command {
 pub enum Asked {
     /// Something of a leg.
     Wish(LegId, VoiceWish),
-    /// To hand a document out, once.
-    Offer(SecretString),
+    /// To hand a phone's account out, once.
+    Offer(Newcomer, SecretString),
 }
 
 #[derive(Deserialize)]
@@ -62,11 +64,9 @@ impl Lines {
 fn obey(line: &[u8], hub: &Hub) -> Report {
     let answer = parse(line).and_then(|asked| match asked {
         Asked::Wish(leg, wish) => hub.wish(leg, wish).map(|()| Report::new("obeyed", json!({}))),
-        Asked::Offer(document) => hub.offers.offer(document, now()).map(|token| {
-            Report::new(
-                "offered",
-                json!({ "path": format!("/provision/{token}"), "seconds": LIFETIME.as_secs() }),
-            )
+        Asked::Offer(newcomer, account) => hub.offers.offer(newcomer, account, now()).map(|tokens| {
+            let [path, page] = [format!("/provision/{}", tokens.account), format!("/phones/{}", tokens.page)];
+            Report::new("offered", json!({ "path": path, "page": page, "seconds": LIFETIME.as_secs() }))
         }),
     });
     answer.unwrap_or_else(|reason| Report::error("control", &reason))
@@ -82,13 +82,20 @@ pub fn parse(line: &[u8]) -> Result<Asked, String> {
     }
     match serde_json::from_slice(line).map_err(|error| format!("this is no command: {error}"))? {
         Command::Consent { leg, language, answer } => {
-            let language: Language = language.parse().map_err(|error| format!("language: {error}"))?;
+            let language = spoken(&language)?;
             let yes = matches!(answer, Consent::Yes);
             Ok(Asked::Wish(LegId(leg), VoiceWish::Consent { language, yes }))
         }
         Command::Key { leg, key } => Ok(Asked::Wish(LegId(leg), VoiceWish::Key(key))),
-        Command::Offer { document } => Ok(Asked::Offer(document.into())),
+        Command::Offer { document, extension, name, language, at } => {
+            let newcomer = Newcomer { extension, name, language: spoken(&language)?, at };
+            Ok(Asked::Offer(newcomer, document.into()))
+        }
     }
+}
+
+fn spoken(language: &str) -> Result<Language, String> {
+    language.parse().map_err(|error| format!("language: {error}"))
 }
 
 #[cfg(test)]
@@ -105,15 +112,18 @@ mod tests {
         };
         assert_eq!(wished(consent), (LegId(3), wish));
         assert_eq!(wished(br#"{"command":"key","leg":3,"key":"1"}"#), (LegId(3), VoiceWish::Key('1')));
-        let offer = parse(br#"{"command":"offer","document":"<secret/>"}"#);
-        assert!(matches!(offer, Ok(Asked::Offer(_))) && !format!("{offer:?}").contains("secret/"));
+        let offer = parse(
+            br#"{"command":"offer","document":"<secret/>","extension":"102","name":"Door","language":"es","at":"[::1]:80"}"#,
+        );
+        assert!(matches!(offer, Ok(Asked::Offer(..))) && !format!("{offer:?}").contains("secret/"));
         let long = [b'x'; LONGEST + 1];
-        let refused: [&[u8]; 6] = [
+        let refused: [&[u8]; 7] = [
             b"",
             b"\xff",
             br#"{"command":"hang-up","leg":3}"#,
             br#"{"command":"key","leg":3,"key":"12"}"#,
             br#"{"command":"consent","leg":3,"language":"x","answer":"yes"}"#,
+            br#"{"command":"offer","document":"x","extension":"1","name":"D","language":"es","at":"a.example:80"}"#,
             &long,
         ];
         for line in refused {

@@ -1,10 +1,11 @@
 //! What the daemon tells over HTTP: `/healthz` for people and supervisors, `/metrics` for Prometheus, and a new phone's
-//! account, once. Nothing can be changed here, but by programs of the box that know the [`apps`]' token.
+//! account, once, with a page that leads there. Nothing can be changed here, but by programs of the box that know the [`apps`]' token.
 
 mod healthz;
 pub(crate) mod host;
 mod metrics;
 pub(crate) mod offers;
+mod sheet;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,7 +93,8 @@ fn router(hub: Arc<Hub>) -> Router {
     let router = Router::new()
         .route("/healthz", get(healthz::answer))
         .route("/metrics", get(tell_metrics))
-        .route("/provision/{token}", get(offers::fetch));
+        .route("/provision/{token}", get(offers::fetch))
+        .route("/phones/{token}", get(offers::show));
     let router = if hub.config.apps.is_some() { router.route(apps::PATH, get(apps::open)) } else { router };
     router
         .layer(from_fn_with_state(Arc::clone(&hub), host::admit))

@@ -40,7 +40,8 @@ pub(crate) enum Phones {
     List(Places),
     /// Print a phone's account, and a QR code that gives it to Linphone
     ///
-    /// The code holds an address in the box from which the account can be fetched once, within a quarter of an hour.
+    /// The code holds an address in the box from which the account can be fetched once, within a quarter of an hour. The
+    /// box shows the same code on a page until then.
     Show {
         /// Its number
         extension: String,
@@ -125,10 +126,12 @@ impl Places {
         let secret = secrets.of(extension).ok_or_else(advice)?.expose_secret();
         let server = server.map_or_else(show::own_address, Ok)?;
         let document = linphone::provisioning(phone, secret, server);
-        let (url, seconds) = show::offer(&config.control, &document, server)?;
+        let show::Offered { account, page, seconds } =
+            show::offer(&config.control, phone, &document, server)?;
         say!("number    {extension}\nname      {}\nserver    {server}\npassword  {secret}", phone.name);
-        say!("account   {url}\n          for Linphone, once, within {} minutes", seconds / 60);
-        Ok(url)
+        say!("account   {account}\n          for Linphone, once, within {} minutes", seconds / 60);
+        say!("page      {page}\n          with the same QR code, and what to do");
+        Ok(account)
     }
 
     /// Writes the changed configuration where it is a good one, and applies it.

@@ -4,9 +4,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use dragomand::config::Phone;
 use qrcode::render::{svg, unicode};
 use qrcode::{Color, QrCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -22,8 +23,22 @@ pub(crate) fn own_address() -> Result<IpAddr, String> {
         .map_err(|_| "this box has no address that phones could reach; name it with --server".into())
 }
 
-/// Leaves a document with the daemon. Where it can be fetched, once, and for how many seconds.
-pub(crate) fn offer(control: &Path, document: &str, server: IpAddr) -> Result<(String, u64), String> {
+/// Where an account waits for its phone.
+pub(crate) struct Offered {
+    /// It is fetched there, once.
+    pub(crate) account: String,
+    /// The page for who sets the phone up.
+    pub(crate) page: String,
+    pub(crate) seconds: u64,
+}
+
+/// Leaves a phone's account with the daemon.
+pub(crate) fn offer(
+    control: &Path,
+    phone: &Phone,
+    document: &str,
+    server: IpAddr,
+) -> Result<Offered, String> {
     let failed = |error: std::io::Error| {
         format!(
             "{}: {error}; start dragomand, or mend control.socket in its configuration",
@@ -32,27 +47,32 @@ pub(crate) fn offer(control: &Path, document: &str, server: IpAddr) -> Result<(S
     };
     let mut stream = UnixStream::connect(control).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    let command = serde_json::json!({ "command": "offer", "document": document });
-    stream.write_all(format!("{command}\n").as_bytes()).map_err(failed)?;
-    let (mut health, mut lines) = (None, BufReader::new(stream).lines());
-    loop {
+    let mut lines = BufReader::new(stream.try_clone().map_err(failed)?).lines();
+    let mut next = || -> Result<Value, String> {
         let line = lines.next().ok_or("dragomand hung up; its log says why")?.map_err(failed)?;
-        let said: Value = serde_json::from_str(&line).map_err(|error| format!("dragomand: {error}"))?;
+        serde_json::from_str(&line).map_err(|error| format!("dragomand: {error}"))
+    };
+    let at = loop {
+        let said = next()?;
+        if said["type"] == "status" {
+            break reached_at(&said, server)?;
+        }
+    };
+    let command = json!({
+        "command": "offer", "document": document, "at": at,
+        "extension": phone.extension, "name": phone.name, "language": phone.language.code(),
+    });
+    stream.write_all(format!("{command}\n").as_bytes()).map_err(failed)?;
+    loop {
+        let said = next()?;
         match said["type"].as_str() {
-            Some("status") => health = said["health"].as_str().and_then(|at| at.parse::<SocketAddr>().ok()),
             Some("offered") => {
-                let at = health.ok_or(
-                    "dragomand serves no page for phones to read from: its log says why [health] listen failed",
-                )?;
-                if at.ip().is_loopback() && !server.is_loopback() {
-                    return Err(
-                        "no phone reaches dragomand's page: let [health] listen name an address of the LAN"
-                            .into(),
-                    );
-                }
-                let at = SocketAddr::new(server, at.port());
-                let path = said["path"].as_str().ok_or("dragomand names no path")?;
-                return Ok((format!("http://{at}{path}"), said["seconds"].as_u64().unwrap_or_default()));
+                let url = |path: &str| {
+                    let path = said[path].as_str().ok_or("dragomand is of another version: restart it")?;
+                    Ok::<_, String>(format!("http://{at}{path}"))
+                };
+                let seconds = said["seconds"].as_u64().unwrap_or_default();
+                return Ok(Offered { account: url("path")?, page: url("page")?, seconds });
             }
             Some("error") if said["component"] == "control" => {
                 return Err(format!("dragomand: {}", said["message"].as_str().unwrap_or("refused")));
@@ -60,6 +80,19 @@ pub(crate) fn offer(control: &Path, document: &str, server: IpAddr) -> Result<(S
             _ => {}
         }
     }
+}
+
+/// Where phones reach the daemon's page.
+fn reached_at(status: &Value, server: IpAddr) -> Result<SocketAddr, String> {
+    let at = status["health"].as_str().and_then(|at| at.parse::<SocketAddr>().ok());
+    let at = at
+        .ok_or("dragomand serves no page for phones to read from: its log says why [health] listen failed")?;
+    if at.ip().is_loopback() && !server.is_loopback() {
+        return Err(
+            "no phone reaches dragomand's page: let [health] listen name an address of the LAN".into()
+        );
+    }
+    Ok(SocketAddr::new(server, at.port()))
 }
 
 /// For a terminal with light letters on a dark ground.
