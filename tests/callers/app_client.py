@@ -1,7 +1,8 @@
 """A program of the box, by the package `websockets`.
 
-URL TOKEN    sends each line of its input as a message, and prints what comes, a JSON object a line: text as it is, sound
-             as its stream, place, time and samples (hexadecimal), the end as its code and reason, a refusal as its status.
+URL TOKEN    sends each line of its input as a message, what follows the word "sound" (hexadecimal) as binary ones of 8 KiB,
+             and prints what comes, a JSON object a line: text as it is, sound as its stream, place, time and samples
+             (hexadecimal), the end as its code and reason, a refusal as its status.
 """
 
 import json
@@ -20,7 +21,13 @@ def tell(value):
 def send(socket):
     try:
         for line in sys.stdin:
-            socket.send(line.rstrip("\n"))
+            word, _, samples = line.rstrip("\n").partition(" ")
+            if word != "sound":
+                socket.send(line.rstrip("\n"))
+                continue
+            sound = bytes.fromhex(samples)
+            for start in range(0, len(sound), 8192):
+                socket.send(sound[start : start + 8192])
     except ConnectionClosed:
         return
     socket.close()

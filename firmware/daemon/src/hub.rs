@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use audio_path::{LegId, MediaEvent, MediaEventKind, Timestamp};
+use audio_path::{LegId, MediaEvent, MediaEventKind, SegmentId, Timestamp};
 use serde_json::{Value, json};
-use session::{Event, Language, Unsaid};
+use session::{Event, Language, Telling, Text, Unsaid};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::apps::Apps;
@@ -111,13 +111,21 @@ pub type Outcome = Result<Vec<Language>, Unsaid>;
 pub struct Words {
     text: String,
     language: Language,
+    sound: Option<Arc<[i16]>>,
     told: oneshot::Sender<Outcome>,
 }
 
 impl Words {
-    /// Has it said, and tells what came of that.
-    pub fn say(self, say: impl FnOnce(&str, Language) -> Outcome) {
-        let _nobody_asks_any_more = self.told.send(say(&self.text, self.language));
+    /// Has it said, and tells what came of that. Its sound, 16 kHz mono, and what waits for it.
+    pub fn say(
+        self,
+        say: impl FnOnce(Text<'_>) -> Result<Telling, Unsaid>,
+    ) -> Option<(SegmentId, Arc<[i16]>)> {
+        let Self { text, language, sound, told } = self;
+        let said = say(Text { words: &text, language, is_voiced: sound.is_some() });
+        let voiced = said.as_ref().ok().and_then(|telling| telling.voiced);
+        let _nobody_asks_any_more = told.send(said.map(|telling| telling.languages));
+        voiced.zip(sound)
     }
 }
 
@@ -331,8 +339,14 @@ impl Hub {
         entry.inbox.wishes.send(wish).map(|_| ()).map_err(|refused| none(refused.0))
     }
 
-    /// Has a text said in the rooms that have this key or were dialled so; each tells what came of it.
-    pub(crate) fn say(&self, room: &str, text: &str, language: Language) -> Vec<oneshot::Receiver<Outcome>> {
+    /// Has a text said in the rooms that have this key or were dialled so, to who speaks its language in this sound,
+    /// where there is one; each tells what came of it.
+    pub(crate) fn say(
+        &self,
+        room: &str,
+        (text, language): (&str, Language),
+        sound: Option<&Arc<[i16]>>,
+    ) -> Vec<oneshot::Receiver<Outcome>> {
         let legs = self.legs();
         let mut asked: Vec<&str> = Vec::new();
         let mut outcomes = Vec::new();
@@ -341,7 +355,7 @@ impl Hub {
                 continue;
             };
             let (told, outcome) = oneshot::channel();
-            let words = Words { text: text.to_owned(), language, told };
+            let words = Words { text: text.to_owned(), language, sound: sound.cloned(), told };
             if !asked.contains(&key) && entry.inbox.words.try_send(words).is_ok() {
                 asked.push(key);
                 outcomes.push(outcome);

@@ -9,10 +9,10 @@ use crate::outbox::{Discards, Outbox};
 use crate::phrases::Phrase;
 use crate::segment::{Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Told, Tongue};
-use crate::telling::{MOST_TEXTS, Unsaid};
+use crate::telling::{MOST_TEXTS, Telling, Text, Unsaid};
 use crate::track::{Floor, Track};
 use crate::turns::{Delivery, Kind, Turns};
-use crate::{Action, Event, Input, Language, LanguagePair};
+use crate::{Action, Event, Input, LanguagePair};
 
 /// Where no announcement could be spoken nothing may be listened to: it is tried again.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
@@ -151,11 +151,11 @@ impl Interpreter {
         self.is_announced()
     }
 
-    /// Has a text of this language said, in both languages of the room. Gives them.
+    /// Has a text said, in both languages of the room. Gives them.
     ///
     /// # Errors
     /// Where nobody is there yet, or too much waits to be said already.
-    pub fn say(&mut self, now: Timestamp, text: &str, language: Language) -> Result<Vec<Language>, Unsaid> {
+    pub fn say(&mut self, now: Timestamp, text: Text<'_>) -> Result<Telling, Unsaid> {
         if !self.is_connected() {
             return Err(Unsaid::NobodyThere);
         }
@@ -164,8 +164,8 @@ impl Interpreter {
         }
         let (id, targets) = (self.talker.new_utterance(), self.languages.both());
         self.track.expect_answer(now);
-        self.track.turns.say(now, id, (text, language), &targets, &mut self.out);
-        Ok(targets.to_vec())
+        let voiced = self.track.turns.say(now, id, text, &targets, &mut self.out);
+        Ok(Telling { languages: targets.to_vec(), voiced })
     }
 
     /// Whether the segment is what somebody in the room said.

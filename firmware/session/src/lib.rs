@@ -125,6 +125,6 @@ pub use language::{Language, LanguagePair, NotALanguage, announcement};
 pub use message::{Action, Component, Cue, Event, Input, Latency, UtteranceId};
 pub use outbox::Discards;
 pub use own_voice::{OwnVoice, VoiceState};
-pub use telling::Unsaid;
+pub use telling::{Telling, Text, Unsaid};
 pub use voice::END_OF_SPEECH;
 pub use voices::{Seat, Voices};

@@ -67,6 +67,17 @@ impl Program {
         writeln!(words, "{message}").expect("it is there");
     }
 
+    /// Sends it in pieces.
+    pub(super) fn send_sound(&mut self, samples: &[i16]) {
+        self.say_text(&format!("sound {}", Self::hexadecimal(samples)));
+    }
+
+    /// Sound as it is told in lines.
+    pub(super) fn hexadecimal(samples: &[i16]) -> String {
+        let words = samples.iter().map(|sample| format!("{:04x}", sample.swap_bytes().cast_unsigned()));
+        words.collect::<Vec<_>>().concat()
+    }
+
     /// Wants to hear all of a room.
     pub(super) fn subscribe(&mut self, room: &str) {
         self.say(&json!({

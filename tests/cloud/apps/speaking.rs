@@ -71,6 +71,92 @@ fn who_talks_to_an_interpreter_hears_it_in_both_languages() {
     );
 }
 
+/// A second of a tone.
+fn tone() -> Vec<i16> {
+    (0..16_000).map(|n| (8_000.0 * (n as f32 * 0.2).sin()) as i16).collect()
+}
+
+/// A text of which so many samples follow.
+fn aloud(room: &str, text: &str, language: &str, samples: usize) -> Value {
+    let mut message = speak(room, text, language);
+    message["sound"] = json!(2 * samples);
+    message
+}
+
+#[test]
+fn who_speaks_the_language_of_a_sound_hears_it_and_the_others_its_translation() {
+    let (rig, tone) = (Rig::start(), tone());
+    let mut program = Program::start(&rig);
+    program.subscribe("800");
+    let mut call = Conference::dial(&rig.clouds, "800", &[101, 102, 103, 104]);
+    call.pass_until(|seen| count(seen, "listening") == 4);
+    call.wait(Duration::from_secs(1));
+    let [translations, texts, lines] = asked(&rig.clouds);
+    call.seen.clear();
+    call.loudest.fill(f32::MIN);
+    program.say(&aloud("800", "Dinner is served.", "en", tone.len()));
+    program.send_sound(&tone);
+    call.pass_until(|seen| count(seen, "playback_ended") == 3);
+    call.wait(Duration::from_millis(500));
+    assert_eq!(program.wait_for("speaking")["languages"], json!(["en", "es", "fr"]));
+    assert_eq!(asked(&rig.clouds), [translations + 2, texts + 2, lines], "nobody speaks the English for it");
+    assert!(call.loudest.iter().all(|loudest| *loudest > -60.0), "{:?}", call.loudest);
+    program.catch_up();
+    let english = program.streams("translation").into_iter().find(|stream| stream["language"] == "en");
+    let heard: String =
+        program.heard(english.expect("a stream")).into_iter().map(|sound| sound.samples).collect();
+    assert_eq!(heard, Program::hexadecimal(&tone));
+}
+
+#[test]
+fn an_interpreters_callers_hear_a_sound_and_its_translation() {
+    let rig = Rig::start();
+    let mut program = Program::start(&rig);
+    program.subscribe("700");
+    let mut call = rig.clouds.call();
+    call.wait_for_quiet();
+    let [translations, texts, lines] = asked(&rig.clouds);
+    let before = call.seen.len();
+    program.say(&aloud("700", "Dinner is served.", "es", tone().len()));
+    program.send_sound(&tone());
+    call.wait_since(before, "playback_ended", Duration::from_secs(10));
+    call.wait_for("playback_ended", Duration::from_secs(10));
+    assert_eq!(program.wait_for("speaking")["languages"], json!(["en", "es"]));
+    assert_eq!(asked(&rig.clouds), [translations + 1, texts + 1, lines]);
+    call.wait_for_quiet();
+    program.catch_up();
+    let spanish = program.streams("translation").into_iter().find(|stream| stream["language"] == "es");
+    let heard: String =
+        program.heard(spanish.expect("a stream")).into_iter().map(|sound| sound.samples).collect();
+    assert_eq!(heard, Program::hexadecimal(&tone()));
+}
+
+#[test]
+fn a_sound_that_is_not_as_it_was_told_is_refused() {
+    let rig = Rig::start();
+    let mut program = Program::start(&rig);
+    let refused = |program: &mut Program, words: &str| {
+        let refused = program.wait_for("error");
+        assert!(refused["message"].as_str().expect("a reason").contains(words), "{refused}");
+        refused["id"].clone()
+    };
+    program.send_sound(&[0; 100]);
+    assert_eq!(refused(&mut program, "no sound is waited for"), Value::Null);
+    program.say(&aloud("800", "Dinner is served.", "en", 320_001));
+    assert_eq!(refused(&mut program, "640000"), 5);
+    program.say(&aloud("800", "Dinner is served.", "en", 100));
+    program.send_sound(&[0; 101]);
+    assert_eq!(refused(&mut program, "more bytes"), 5);
+    program.say(&aloud("800", "Dinner is served.", "en", 100));
+    program.send_sound(&[0; 60]);
+    program.say(&aloud("800", "Supper is served.", "en", 320_000));
+    assert_eq!(refused(&mut program, "before this one was whole"), 5);
+    program.send_sound(&vec![0; 320_000]);
+    assert_eq!(refused(&mut program, "nobody is in 800"), 5);
+    program.say(&json!({ "type": "rooms" }));
+    program.wait_for("rooms");
+}
+
 #[test]
 fn more_than_can_be_heard_soon_is_refused() {
     let rig = Rig::start();

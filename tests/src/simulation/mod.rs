@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use audio_path::{Captured, Frame, SegmentId, Timestamp};
-use session::{Action, Cue, Event, Input, Interpreter, Language, LanguagePair, Manner, UtteranceId};
+use session::{Action, Cue, Event, Input, Interpreter, Language, LanguagePair, Manner, Text, UtteranceId};
 
 use crate::voice::Voice;
 use shuffled::Shuffled;
@@ -230,7 +230,9 @@ impl Simulation {
 
     /// Has the house say something; whether it is said.
     pub fn say(&mut self, text: &str, language: &str) -> bool {
-        let is_said = self.room.say(self.now(), text, language.parse().expect("a language")).is_ok();
+        let language = language.parse().expect("a language");
+        let text = Text { words: text, language, is_voiced: false };
+        let is_said = self.room.say(self.now(), text).is_ok();
         self.tell(Input::Tick);
         is_said
     }

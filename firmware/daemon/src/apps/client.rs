@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use super::allowance::Allowance;
 use super::counts::End;
 use super::request::answer;
+use super::sound::{Heard, Sound};
 use super::streams::{Out, Streams};
 use super::{Asked, PROTOCOL, Refused, Request, Socket, Wants, current, parse, token};
 use crate::hub::{Hub, Outcome, now};
@@ -64,6 +65,8 @@ struct Client<'a> {
     /// Whose turn it is to be looked at first, so that none keeps the others waiting.
     turn: usize,
     last_stream: u32,
+    /// What it said that it would send.
+    sound: Option<Sound>,
     allowance: Allowance,
     /// When it gave a sign of life last.
     alive: Timestamp,
@@ -108,6 +111,7 @@ impl<'a> Client<'a> {
             subscriptions: Vec::new(),
             turn: 0,
             last_stream: 0,
+            sound: None,
             allowance: Allowance::new(MOST_MESSAGES, MESSAGE_EVERY),
             alive: now(),
             tasks: FuturesUnordered::new(),
@@ -182,9 +186,7 @@ impl<'a> Client<'a> {
         }
         match message {
             Message::Text(text) => self.asked(parse(text.as_str())),
-            Message::Binary(_) => {
-                self.asked(Err(Refused { id: None, reason: "send text: sound is not taken".into() }));
-            }
+            Message::Binary(piece) => self.heard_piece(&piece),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             Message::Close(_) => return Err(End::Left),
         }
@@ -217,9 +219,14 @@ impl<'a> Client<'a> {
                 }
                 Ok(Some(answer("unsubscribed", id, json!({ "room": name }))))
             }
-            Request::Speak { room, text, language } => {
-                self.speak(id, room, &text, language)?;
+            Request::Speak { room, text, language, sound: None } => {
+                self.speak(id, room, (&text, language), None)?;
                 Ok(None)
+            }
+            Request::Speak { room, text, language, sound: Some(bytes) } => {
+                let never_whole = self.sound.replace(Sound::new(id, room, text, language, bytes));
+                let reason = || "another sound was told of before this one was whole".to_owned();
+                Ok(never_whole.map(|sound| error(&Refused { id: sound.id, reason: reason() })))
             }
         }
     }
@@ -235,8 +242,36 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    fn speak(&mut self, id: Option<u64>, room: String, text: &str, language: Language) -> Result<(), String> {
-        let outcomes = self.hub.say(&room, text, language);
+    fn heard_piece(&mut self, piece: &[u8]) {
+        let Some(sound) = self.sound.take() else {
+            let reason = "no sound is waited for: a speak tells how many bytes of it follow".into();
+            return self.asked(Err(Refused { id: None, reason }));
+        };
+        let (id, told) = match sound.hear(piece) {
+            Heard::More(sound) => {
+                self.sound = Some(sound);
+                return;
+            }
+            Heard::TooMuch(Sound { id, .. }) => {
+                (id, Err("more bytes of sound came than were told of".into()))
+            }
+            Heard::Whole(Sound { id, room, text, language, .. }, samples) => {
+                (id, self.speak(id, room, (&text, language), Some(&samples)))
+            }
+        };
+        if let Err(reason) = told {
+            self.asked(Err(Refused { id, reason }));
+        }
+    }
+
+    fn speak(
+        &mut self,
+        id: Option<u64>,
+        room: String,
+        text: (&str, Language),
+        sound: Option<&Arc<[i16]>>,
+    ) -> Result<(), String> {
+        let outcomes = self.hub.say(&room, text, sound);
         if outcomes.is_empty() {
             return Err(unsaid(&room, Unsaid::NobodyThere));
         }

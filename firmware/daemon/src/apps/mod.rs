@@ -1,4 +1,5 @@
-//! Programs of the box: over a WebSocket at `/api/v1/stream` they hear what happens in rooms, and have texts said there.
+//! Programs of the box: over a WebSocket at `/api/v1/stream` they hear what happens in rooms, and have texts said there, in
+//! a sound of their own or by the engines.
 //!
 //! Whoever comes is a program of this machine and knows the token, or he learns nothing. Nobody waits for a program: one
 //! that does not read is cut off, by the room's tap where its channel is full, here where a message is not taken in time.
@@ -7,6 +8,7 @@ mod allowance;
 mod client;
 mod counts;
 mod request;
+mod sound;
 mod streams;
 pub mod token;
 

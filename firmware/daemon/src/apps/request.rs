@@ -1,5 +1,6 @@
 //! What a program asks: one JSON object a message.
 
+use audio_path::SAMPLE_RATE;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::Language;
@@ -8,6 +9,9 @@ use session::Language;
 pub(super) const LONGEST: usize = 8 << 10;
 /// Longest text that is said at once, bytes: half a minute of speech.
 const LONGEST_TEXT: usize = 600;
+/// Longest sound, bytes: twenty seconds.
+const LONGEST_SOUND: usize = 20 * BYTES_PER_SECOND;
+const BYTES_PER_SECOND: usize = 2 * SAMPLE_RATE as usize;
 /// Longest name of a room.
 const LONGEST_ROOM: usize = 64;
 /// All rooms.
@@ -39,6 +43,8 @@ pub enum Request {
         text: String,
         /// Its language.
         language: Language,
+        /// How many bytes of sound follow in which it is said already.
+        sound: Option<usize>,
     },
 }
 
@@ -90,6 +96,7 @@ enum Message {
         room: String,
         text: String,
         language: String,
+        sound: Option<usize>,
     },
 }
 
@@ -118,9 +125,12 @@ fn checked(message: Message) -> Result<(Option<u64>, Request), &'static str> {
             (id, Request::Subscribe(some_or_all(room)?, wants))
         }
         Message::Unsubscribe { id, room } => (id, Request::Unsubscribe(some_or_all(room)?)),
-        Message::Speak { id, room, text, language } => {
+        Message::Speak { id, room, text, language, sound } => {
             let language = language.parse().map_err(|_| "language: write two letters, such as \"en\"")?;
-            (id, Request::Speak { room: name(room)?, text: words(&text)?, language })
+            if sound.is_some_and(|bytes| bytes == 0 || bytes > LONGEST_SOUND || !bytes.is_multiple_of(2)) {
+                return Err("sound: how many bytes of 16 kHz mono s16le follow, at most 640000");
+            }
+            (id, Request::Speak { room: name(room)?, text: words(&text)?, language, sound })
         }
     })
 }
@@ -186,8 +196,8 @@ mod tests {
         );
         assert_eq!(request(r#"{"type":"unsubscribe","room":"*"}"#), Ok((None, Request::Unsubscribe(None))));
         let (room, text) = ("1732.5".to_owned(), "Dinner  is served.".to_owned());
-        let speak = Request::Speak { room, text, language: Language::ENGLISH };
-        let message = r#"{"type":"speak","room":"1732.5","text":" Dinner\r\nis served.","language":"en-GB"}"#;
+        let speak = Request::Speak { room, text, language: Language::ENGLISH, sound: Some(640_000) };
+        let message = r#"{"type":"speak","room":"1732.5","text":" Dinner\r\nis served.","language":"en-GB","sound":640000}"#;
         assert_eq!(request(message), Ok((None, speak)));
     }
 
@@ -209,6 +219,10 @@ mod tests {
             (r#"{"type":"speak","room":"8","text":"?!","language":"en"}"#, None, "no words"),
             (r#"{"type":"speak","room":"8","text":"a","language":"x"}"#, None, "language"),
             (&long, Some(1), "600"),
+            (r#"{"type":"speak","room":"8","text":"a","language":"en","sound":640002}"#, None, "640000"),
+            (r#"{"type":"speak","room":"8","text":"a","language":"en","sound":3}"#, None, "sound"),
+            (r#"{"type":"speak","room":"8","text":"a","language":"en","sound":0}"#, None, "sound"),
+            (r#"{"type":"speak","room":"8","text":"a","language":"en","sound":-2}"#, None, "-2"),
         ];
         for (message, id, words) in cases {
             let refused = refusal(message);

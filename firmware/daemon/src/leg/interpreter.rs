@@ -262,8 +262,14 @@ impl<'a> InterpreterLeg<'a> {
     }
 
     fn say(&mut self, words: Words) {
-        words.say(|text, language| self.room.say(now(), text, language));
+        let voiced = words.say(|text| self.room.say(now(), text));
         self.act();
+        if let Some((segment, sound)) = voiced {
+            self.lane.expect(segment);
+            self.lane.add(segment, &sound);
+            self.lane.complete(segment);
+            self.tell(Input::SpeechReady { segment });
+        }
     }
 
     fn wish(&mut self, wish: VoiceWish) {

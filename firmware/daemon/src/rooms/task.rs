@@ -14,7 +14,7 @@ use super::mouth::Mouth;
 use super::sounds::Sounds;
 use super::{Door, Entrance, Happening, Kind};
 use crate::clients::{Answer, TranslateJob};
-use crate::hub::{Hub, now};
+use crate::hub::{Hub, Words, now};
 use crate::leg::{Outlook, pause, samples};
 use crate::report::Report;
 use crate::tally::LegTally;
@@ -106,7 +106,7 @@ impl<'a> RoomTask<'a> {
             Happening::Media(event) => self.played(event),
             Happening::Answered(answer) => self.answered(leg, answer),
             Happening::Key(key) => self.room.key(now(), leg, key),
-            Happening::Say(words) => words.say(|text, language| self.room.say(now(), text, language)),
+            Happening::Say(words) => self.say(words),
             Happening::Left(told) => self.leave(leg, told),
         }
     }
@@ -169,6 +169,14 @@ impl<'a> RoomTask<'a> {
             Answer::Felt(felt) => self.hub.tell(&Report::felt(leg, &felt)),
             // Rooms of several offer no own voices.
             Answer::VoiceMade { .. } => {}
+        }
+    }
+
+    fn say(&mut self, words: Words) {
+        if let Some((segment, sound)) = words.say(|text| self.room.say(now(), text)) {
+            self.sounds.expect(segment);
+            self.spoken(HOUSE, segment, &sound);
+            self.complete(segment);
         }
     }
 

@@ -6,18 +6,17 @@ use super::interpretation::Interpretation;
 use super::member::Member;
 use super::{Room, collect};
 use crate::Language;
-use crate::telling::{MOST_TEXTS, Unsaid};
+use crate::telling::{MOST_TEXTS, Telling, Text, Unsaid};
 
 /// Who says what the house says. No leg has this number.
 pub const HOUSE: LegId = LegId(0);
 
 impl Room {
-    /// Has a text of this language said to everybody who is in: translated once for each other language, spoken once
-    /// for each. Gives the languages.
+    /// Has a text said to everybody who is in: translated once for each other language, spoken once for each.
     ///
     /// # Errors
     /// Where nobody is in, or too much waits to be said already.
-    pub fn say(&mut self, now: Timestamp, text: &str, language: Language) -> Result<Vec<Language>, Unsaid> {
+    pub fn say(&mut self, now: Timestamp, text: Text<'_>) -> Result<Telling, Unsaid> {
         let targets = self.languages();
         if targets.is_empty() {
             return Err(Unsaid::NobodyThere);
@@ -29,16 +28,16 @@ impl Room {
             self.interpret(HOUSE, *target, &self.who_hears(*target));
         }
         self.last_of_house.0 += 1;
-        let (id, out) = (self.last_of_house, &mut self.out);
+        let (id, out, mut voiced) = (self.last_of_house, &mut self.out, None);
         for of in self.interpretations.iter_mut().filter(|of| of.talker == HOUSE) {
             if targets.contains(&of.target) {
                 of.track.expect_answer(now);
-                of.track.turns.say(now, id, (text, language), &[of.target], out);
+                voiced = voiced.or(of.track.turns.say(now, id, text, &[of.target], out));
             }
         }
         collect(out, HOUSE, &[], &mut self.orders);
         self.go_on(now);
-        Ok(targets)
+        Ok(Telling { languages: targets, voiced })
     }
 
     /// What the house says that is still to be heard, by languages.

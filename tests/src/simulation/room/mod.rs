@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
 use session::room::{HOUSE, Order, Original, Pace, Room, Rules};
-use session::{Event, Input, UtteranceId};
+use session::{Event, Input, Text, UtteranceId};
 
 pub use super::Sound;
 use super::{Behaviour, FRAME, Happening, START};
@@ -114,8 +114,9 @@ impl RoomSimulation {
 
     /// Has the house say something in English; whether it is said.
     pub fn say(&mut self, text: &str) -> bool {
+        let text = Text { words: text, language: "en".parse().expect("a language"), is_voiced: false };
         let mut is_said = false;
-        self.change(|room, now| is_said = room.say(now, text, "en".parse().expect("a language")).is_ok());
+        self.change(|room, now| is_said = room.say(now, text).is_ok());
         is_said
     }
 
