@@ -4,6 +4,7 @@
 mod alsa;
 mod asterisk;
 mod audiosocket;
+mod card;
 mod keys;
 mod phone;
 mod rtp;
@@ -59,3 +60,6 @@ conforms!(audiosocket_8_khz, crate::audiosocket::Sender<false>);
 conforms!(rtp_ulaw, crate::rtp::RtpPhone<0>);
 conforms!(rtp_alaw, crate::rtp::RtpPhone<8>);
 conforms!(rtp_g722, crate::rtp::RtpPhone<9>, with_its_ends);
+conforms!(alsa_mono, crate::alsa::CardPhone<0, 16_000>, with_its_ends);
+conforms!(alsa_300_ppm_fast, crate::alsa::CardPhone<300, 16_000>);
+conforms!(alsa_300_ppm_slow_stereo, crate::alsa::CardPhone<{ -300 }, 48_000>);

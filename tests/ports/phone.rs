@@ -19,15 +19,42 @@ pub(crate) const UUID: &str = "40325ec2-5efd-4bd3-805f-53576e581d13";
 pub(crate) trait Phone: Sized {
     /// How long the daemon may take to notice that the phone has gone.
     const MISSED_WITHIN: Duration = Duration::from_secs(2);
+    /// How long it may take until it hears something.
+    const SERVED_WITHIN: Duration = Duration::from_secs(3);
+    /// How many frames may be under way, counted at one side only, where they never cease to come.
+    const UNDER_WAY: u64 = 0;
 
+    /// The daemon that it calls.
+    fn place() -> Place {
+        Place::open()
+    }
     /// Calls the echo room.
     fn call(place: &Place) -> Self;
+    /// Its leg is up.
+    fn is_up(&mut self) {}
     /// Sends 20 ms; `false` where there was no room for them.
     fn send(&mut self, frame: &Frame) -> bool;
     /// 20 ms from the daemon as they are on the wire, where they are there.
     fn hear(&mut self) -> Option<Vec<u8>>;
     /// All that it should have heard by now: what it sent, on its way there and back.
     fn echo(&self) -> Vec<Vec<u8>>;
+    /// How many frames it has sent.
+    fn sent(&self) -> u64 {
+        self.echo().len() as u64
+    }
+    /// What is wrong with what was heard, which should be `echo`.
+    fn fault(heard: &[Vec<u8>], echo: &[Vec<u8>]) -> Option<String> {
+        let wrong = heard.iter().zip(echo).position(|(heard, sent)| heard != sent);
+        let right = (heard.len(), wrong) == (echo.len(), None);
+        (!right).then(|| format!("{} frames of {}, wrong from {wrong:?}", heard.len(), echo.len()))
+    }
+    /// Brings more than the daemon can take.
+    fn flood(&mut self, _place: &Place, frames: std::ops::Range<u32>) {
+        for number in frames {
+            // Where there is no room, the phone knows, and does not count it as sent.
+            let _room = self.send(&frame(number));
+        }
+    }
     /// Ends the call as phones do.
     fn hang_up(self);
     /// Ends without a word.
@@ -42,6 +69,8 @@ pub(crate) struct Place {
     pub(crate) audiosocket: u16,
     /// The ports that wait for μ-law, A-law and G.722.
     pub(crate) rtp: [u16; 3],
+    /// The sound card and its driver, where there is one.
+    pub(crate) sound: Option<tempfile::TempDir>,
 }
 
 impl Place {
@@ -59,7 +88,7 @@ impl Place {
             format!("[[rtp]]\nextension = \"791\"\nlisten = \"127.0.0.1:{port}\"\ncodec = \"{codec}\"\n")
         });
         let tables = legs.fold(tables, |tables, leg| tables + &leg);
-        Self { daemon: Daemon::start_with(&tables), audiosocket, rtp }
+        Self { daemon: Daemon::start_with(&tables), audiosocket, rtp, sound: None }
     }
 
     /// How many legs there are.

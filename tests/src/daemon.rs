@@ -163,6 +163,27 @@ impl Daemon {
         process.signal(rustix::process::Signal::TERM).expect("a signal can be sent");
     }
 
+    /// Keeps all its threads from running for so long.
+    ///
+    /// # Panics
+    /// Where it is not running.
+    pub fn freeze(&self, time: Duration) {
+        let process = self.process.as_ref().expect("dragomand runs");
+        process.signal(rustix::process::Signal::STOP).expect("a signal can be sent");
+        thread::sleep(time);
+        process.signal(rustix::process::Signal::CONT).expect("a signal can be sent");
+    }
+
+    /// How many of its threads have this name.
+    ///
+    /// # Panics
+    /// Where the daemon is gone.
+    pub fn threads(&self, name: &str) -> usize {
+        let tasks = fs::read_dir(self.proc("task")).expect("the daemon runs");
+        let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|found| found.trim_end() == name).count()
+    }
+
     /// Waits until the daemon has ended by itself; whether it called that a success.
     ///
     /// # Panics

@@ -39,11 +39,13 @@ pub enum DropReason {
     Unfit,
     /// A sound card's clock or its driver lost samples.
     Overrun,
+    /// A sound card had no room for what was to be played.
+    Unplayed,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UplinkFull,
         Self::PipeFull,
         Self::Flood,
@@ -58,6 +60,7 @@ impl DropReason {
         Self::Stranger,
         Self::Unfit,
         Self::Overrun,
+        Self::Unplayed,
     ];
 
     /// The reason as metrics and reports spell it.
@@ -77,6 +80,7 @@ impl DropReason {
             Self::Stranger => "stranger",
             Self::Unfit => "unfit",
             Self::Overrun => "overrun",
+            Self::Unplayed => "unplayed",
         }
     }
 }

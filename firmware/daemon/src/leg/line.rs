@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use audio_path::LegId;
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::refuse;
+use super::sound_card::SoundCard;
 use crate::asterisk::LegEvent;
 use crate::hub::{Hub, Inbox};
+use crate::ports::Port;
 use crate::ports::pipe::{PipeError, PipePort};
-use crate::ports::{AlsaPort, Port};
 use crate::watcher::inspect;
 
 /// Between attempts to open a port whose other side is not there.
 const REOPEN_EVERY: Duration = Duration::from_millis(100);
-/// Between attempts to open a sound card that stays away.
-const REOPEN_CARD_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// The driver holds both ends of its pipes: where nobody reads one for so long, Asterisk is dead and the call with it.
 const DEAD_AFTER: Duration = Duration::from_millis(1_500);
 
@@ -37,8 +35,8 @@ pub struct Line {
 enum Way {
     /// Pipes of that id in the configured directory.
     Pipes,
-    /// A sound card, by its ALSA name.
-    Card(String),
+    /// A sound card.
+    Card(SoundCard),
     /// Given once by whoever took the call, who waits until the line is dropped.
     Given(Mutex<Option<Port>>, #[expect(dead_code, reason = "its being dropped tells")] oneshot::Sender<()>),
 }
@@ -51,7 +49,7 @@ impl Line {
 
     /// A sound card, which may be unplugged and plugged in again.
     pub(crate) fn of_card(id: String, device: &str) -> Self {
-        Self { id, way: Way::Card(device.to_owned()), lost: AtomicBool::new(false) }
+        Self { id, way: Way::Card(SoundCard::new(device)), lost: AtomicBool::new(false) }
     }
 
     /// Whether the removal of its pipes ends it.
@@ -70,9 +68,14 @@ impl Line {
     pub(super) async fn open(&self, hub: &Hub) -> Option<Port> {
         match &self.way {
             Way::Pipes => open_pipes(hub, &self.id).await,
-            Way::Card(device) => Some(open_card(device).await),
+            Way::Card(card) => Some(card.open(hub).await),
             Way::Given(port, _) => port.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
+    }
+
+    /// A card that found no room for its leg is still there, and nobody else calls for it.
+    pub(super) fn comes_back(&self) {
+        self.lost.store(matches!(self.way, Way::Card(_)), Ordering::Relaxed);
     }
 
     /// Whether the call ended though its port is still there: it may come back. Answers once.
@@ -80,7 +83,7 @@ impl Line {
         self.lost.swap(false, Ordering::Relaxed)
     }
 
-    /// Opens the leg's port again each time a side of it goes away. Ends with the call, where that is how the other
+    /// Opens the leg's pipes again each time a side of them goes away. Ends with the call, where that is how the other
     /// side ends calls; the removal of pipes is told otherwise.
     pub(crate) async fn keep(&self, hub: &Hub, leg: LegId, inbox: &Inbox) {
         match &self.way {
@@ -90,31 +93,13 @@ impl Line {
                 log::warn!("{}: nobody is at the other side of its pipes any more", self.id);
                 hub.leg_happened(&self.id, LegEvent::Gone);
             }
-            Way::Card(device) => loop {
-                inbox.port_down.notified().await;
-                hub.media.replace_port(leg, open_card(device).await);
-            },
+            Way::Card(card) => {
+                card.keep(hub).await;
+                self.lost.store(true, Ordering::Relaxed);
+                hub.leg_happened(&self.id, LegEvent::Gone);
+            }
             Way::Given(..) => inbox.port_down.notified().await,
         }
-    }
-}
-
-/// Tries until the card is there, less and less often, and says each reason once.
-async fn open_card(device: &str) -> Port {
-    let (mut pause, mut said) = (REOPEN_EVERY, String::new());
-    loop {
-        let name = device.to_owned();
-        let reason = match spawn_blocking(move || AlsaPort::open(&name)).await {
-            Ok(Ok(card)) => return Port::Alsa(card),
-            Ok(Err(reason)) => reason,
-            Err(error) => error.to_string(),
-        };
-        if reason != said {
-            log::warn!("no sound card: {reason}");
-            said = reason;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(REOPEN_CARD_AT_LEAST_EVERY);
     }
 }
 

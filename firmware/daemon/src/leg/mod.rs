@@ -7,6 +7,7 @@ mod listening;
 mod outlook;
 mod own_voices;
 mod playback;
+mod sound_card;
 mod sounds;
 mod tempo;
 
@@ -106,6 +107,7 @@ async fn serve(hub: Arc<Hub>, line: Arc<Line>, to: Destination, down: Arc<Notify
     };
     outcome.unwrap_or_else(|full| {
         refuse(&hub, &line.id, &full.to_string());
+        line.comes_back();
         Ended::Down
     })
 }
