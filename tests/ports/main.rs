@@ -1,5 +1,6 @@
-//! The ports of a leg, with the same demands on each: what is sent is heard, in its order, to the bit; what is not heard
-//! is counted; either side may hang up; whoever comes back is served.
+//! The ports of a leg, with the same demands on each: what is sent is heard, in its order, to the bit (through a sound
+//! card, which has a clock of its own, as far as resampling leaves it alike); what is not heard is counted; either side may
+//! hang up; whoever comes back is served.
 
 mod alsa;
 mod asterisk;
@@ -37,7 +38,7 @@ macro_rules! conforms {
             $($ends)*
 
             #[test]
-            fn every_frame_comes_back_to_the_bit_and_in_order() {
+            fn every_frame_comes_back_as_it_should_and_in_order() {
                 scenario::exact::<$phone>();
             }
 
