@@ -6,9 +6,11 @@ use dragoman_tests::bit_exact_caller::Caller;
 use lab::appliance::start_asterisk;
 use lab::asterisk::Asterisk;
 use lab::cache::Cache;
+use lab::daemon::controlling;
 use lab::run_dir::RunDir;
 
-use crate::phone::{FRAME, Place, UUID, frame};
+use crate::phone::{FRAME, Phone, Place, UUID, frame};
+use crate::rtp::RtpPhone;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -141,4 +143,40 @@ fn a_call_over_its_rtp_channel_in_g722_is_heard_back() {
 #[test]
 fn a_call_over_its_rtp_channel_in_ulaw_is_heard_back() {
     over_rtp(0, "ulaw", 0.98);
+}
+
+/// Asterisk has no channel of what does not come through it, however often the daemon asks for its list.
+#[test]
+fn calls_that_come_without_asterisk_stay_while_it_is_under_control() {
+    let telephony = Telephony::start("AudioSocket/127.0.0.1:9/none");
+    let directory = tempfile::tempdir().expect("a directory");
+    let control = controlling(telephony.asterisk.ari(), directory.path()).expect("a table");
+    let place = Place::open_with(&toml::to_string(&control).expect("TOML"));
+    let mut phone = RtpPhone::<9>::call(&place);
+    place.wait_for_legs(1, 5 * SECOND);
+    let id = || place.daemon.status().expect("a status")["legs"][0]["id"].clone();
+    let (first, until) = (id(), Instant::now() + 10 * SECOND);
+    while Instant::now() < until {
+        phone.send(&frame(1));
+        std::thread::sleep(FRAME);
+    }
+    assert_eq!(place.daemon.status().expect("a status")["asterisk"]["control"], "connected");
+    assert_eq!(id(), first, "{}", place.daemon.logged());
+}
+
+/// Who goes on sending to a room that is not for him is told no once a second.
+#[test]
+fn a_sender_that_is_refused_does_not_keep_the_daemon_busy() {
+    let place = Place::open_with("[calls]\nmost = 1\n");
+    let mut phone = RtpPhone::<9>::call(&place);
+    place.wait_for_legs(1, 5 * SECOND);
+    let mut other = RtpPhone::<0>::call(&place);
+    for number in 0..200 {
+        phone.send(&frame(number));
+        other.send(&frame(number));
+        std::thread::sleep(FRAME);
+    }
+    let refusals = place.daemon.logged().matches("is refused").count();
+    assert!((1..=6).contains(&refusals), "{refusals} refusals in four seconds");
+    assert_eq!(place.legs(), 1, "who was refused is not among the legs");
 }

@@ -75,12 +75,17 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn open() -> Self {
+        Self::open_with("")
+    }
+
+    /// The same, with these tables in its configuration.
+    pub(crate) fn open_with(tables: &str) -> Self {
         let audiosocket =
             TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
         let free = || UdpSocket::bind("127.0.0.1:0").expect("a port");
         let rtp = [free(), free(), free()].map(|socket| socket.local_addr().expect("bound").port());
         let tables = format!(
-            "[[room]]\nextension = \"790\"\nkind = \"echo\"\n[[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n\
+            "{tables}[[room]]\nextension = \"790\"\nkind = \"echo\"\n[[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n\
              [audiosocket]\nlisten = \"127.0.0.1:{audiosocket}\"\n\
              [[audiosocket.call]]\nuuid = \"{UUID}\"\nextension = \"791\"\n"
         );

@@ -108,13 +108,20 @@ impl Switchboard {
         if self.legs.contains_key(&id) {
             return;
         }
-        self.hub.leg_happened(&id, LegEvent::Rings);
+        let of_pipes = line.is_of_pipes();
+        self.hub.leg_happened(&id, if of_pipes { LegEvent::Rings } else { LegEvent::Comes });
         let to = match self.destination(&id) {
             Ok(to) => to,
-            Err((reason, cause)) => return leg::turn_away(&self.hub, &id, &reason, cause),
+            Err((reason, cause)) => {
+                leg::turn_away(&self.hub, &id, &reason, cause);
+                // Pipes stay until Asterisk removes them; of anything else nothing is left.
+                if !of_pipes {
+                    self.hub.leg_happened(&id, LegEvent::Gone);
+                }
+                return;
+            }
         };
         let down = Arc::new(Notify::new());
-        let of_pipes = line.is_of_pipes();
         let task = tokio::spawn(leg::supervise(Arc::clone(&self.hub), line, to, Arc::clone(&down)));
         self.legs.insert(id, Leg { down, of_pipes, task });
     }

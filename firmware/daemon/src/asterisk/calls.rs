@@ -38,6 +38,8 @@ pub struct Leg {
     /// Its phone's channel.
     pub channel: String,
     call: Option<String>,
+    /// Asterisk has a channel for it.
+    has_channel: bool,
     since: Timestamp,
     cause: Option<u32>,
     /// In how many lists of channels its own was missing, or it was alone in its call.
@@ -120,6 +122,7 @@ impl Calls {
             self.legs.insert(id.to_owned(), leg);
         }
         let leg = self.legs.get_mut(id)?;
+        leg.has_channel &= event != LegEvent::Comes;
         let before = leg.state;
         leg.state = before.after(event);
         let state = leg.state;
@@ -176,7 +179,7 @@ impl Calls {
         let mut mends = Vec::new();
         let is_up = |id: &str| channels.iter().any(|channel| channel.id == id && channel.state == "Up");
         let calls: Vec<Option<String>> = self.legs.values().map(|leg| leg.call.clone()).collect();
-        for (id, leg) in self.legs.iter_mut().filter(|(_, leg)| leg.since < asked) {
+        for (id, leg) in self.legs.iter_mut().filter(|(_, leg)| leg.has_channel && leg.since < asked) {
             let is_there = channels.iter().any(|channel| channel.id == leg.channel);
             if amiss(&mut leg.missing, !is_there) {
                 mends.push(Mend::LetGo(id.clone()));
@@ -227,6 +230,7 @@ impl Leg {
             codec: None,
             channel: name.channel.to_owned(),
             call: name.call.map(str::to_owned),
+            has_channel: true,
             since,
             cause: None,
             missing: 0,

@@ -23,6 +23,8 @@ pub enum LegState {
 pub enum LegEvent {
     /// It rings.
     Rings,
+    /// It is there, through a port that Asterisk knows nothing of.
+    Comes,
     /// Its phone is answered, or the media thread serves it.
     Answered,
     /// Its session begins or ceases to translate.
@@ -44,12 +46,14 @@ impl LegState {
             (Disconnected, _) | (_, LegEvent::Gone) => Disconnected,
             (Disconnecting, _) | (_, LegEvent::HangsUp) => Disconnecting,
             (_, LegEvent::Failed) => Error,
-            (Idle, LegEvent::Rings) => Ringing,
+            (Idle, LegEvent::Rings | LegEvent::Comes) => Ringing,
             (_, LegEvent::Translates(true)) => Translating,
             (Idle | Ringing | Error, LegEvent::Answered) | (Translating, LegEvent::Translates(false)) => {
                 Connected
             }
-            (state, LegEvent::Rings | LegEvent::Answered | LegEvent::Translates(false)) => state,
+            (state, LegEvent::Rings | LegEvent::Comes | LegEvent::Answered | LegEvent::Translates(false)) => {
+                state
+            }
         }
     }
 
@@ -76,6 +80,7 @@ mod tests {
     fn any_event() -> impl Strategy<Value = LegEvent> {
         prop_oneof![
             Just(LegEvent::Rings),
+            Just(LegEvent::Comes),
             Just(LegEvent::Answered),
             any::<bool>().prop_map(LegEvent::Translates),
             Just(LegEvent::Failed),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::leg_id;
 use crate::config::Rtp;
@@ -15,6 +15,10 @@ use crate::ports::{Port, RtpPort};
 
 /// After a failure of the socket.
 const LISTEN_ANEW_AFTER: Duration = Duration::from_millis(200);
+/// After a call that was refused: who goes on sending is refused once a second.
+const DEAF_FOR: Duration = Duration::from_secs(1);
+/// What comes meanwhile, and somewhat more.
+const DEAF_TO: usize = 4_096;
 /// Longer datagrams are none of ours.
 const DATAGRAM_BYTES: usize = 2_048;
 
@@ -63,10 +67,22 @@ impl Door {
         let port = Port::Rtp(Box::new(RtpPort::new(socket, self.config.codec, source, fastrand::u32(..))));
         let door = format!("rtp.{}", self.config.listen.port());
         let (line, over) = Line::given(leg_id(&self.config.extension, &door), port);
+        let begun = Instant::now();
         if self.lines.send(line).await.is_ok() {
             // Only ever closed.
             let _over = over.await;
         }
+        if begun.elapsed() < DEAF_FOR {
+            sleep(DEAF_FOR).await;
+            self.discard_what_waits();
+        }
         Ok(())
+    }
+
+    /// Otherwise the packet that was refused would be the first one again.
+    fn discard_what_waits(&self) {
+        let mut datagram = [0; DATAGRAM_BYTES];
+        let waits = |_: &usize| self.socket.try_recv_from(&mut datagram).is_ok();
+        (0..DEAF_TO).take_while(waits).for_each(drop);
     }
 }

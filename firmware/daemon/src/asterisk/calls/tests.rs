@@ -77,6 +77,14 @@ fn a_leg_that_is_younger_than_the_list_is_not_missed_in_it() {
 }
 
 #[test]
+fn what_came_in_without_asterisk_is_not_missed_in_its_list() {
+    let mut calls = Calls::default();
+    calls.happened("790-audiosocket.1", LegEvent::Comes, at(1));
+    calls.happened("790-audiosocket.1", LegEvent::Answered, at(1));
+    assert_eq!(mended(&mut calls, &[]), []);
+}
+
+#[test]
 fn the_cause_is_known_whether_it_comes_before_or_after_the_end() {
     for before in [true, false] {
         let (mut calls, channels) = call();
