@@ -101,6 +101,10 @@ async fn serve(hub: Arc<Hub>, line: Arc<Line>, to: Destination, down: Arc<Notify
         port = line.open(&hub) => port,
     };
     let (Some(port), Destination { room, place }) = (port, to) else { return Ended::Down };
+    if !line.is_of_pipes() {
+        // A sound card that is plugged in again begins a leg that nothing is known of yet.
+        hub.leg_happened(&line.id, LegEvent::Comes);
+    }
     let outcome = match (place, room.kind) {
         (Some(place), _) => rooms::serve(&hub, &line, &room, place, port, &down).await,
         (None, kind) => serve_alone(&hub, &line, &room, kind, port, &down).await.map(|()| Ended::Down),
