@@ -5,6 +5,7 @@ use std::time::Duration;
 use audio_path::Timestamp;
 use dragoman_tests::simulation::{Behaviour, Simulation, Sound, Speech};
 use proptest::prelude::*;
+use session::room::Pace;
 use session::{
     Action, Component, Cue, Event, Input, Interpreter, LanguagePair, Manner, UtteranceId, announcement,
 };
@@ -63,6 +64,7 @@ fn assert_every_frame_counted(simulation: &Simulation) {
         + counts.silent
         + counts.gated
         + counts.unannounced
+        + counts.unwanted
         + counts.unrecognised
         + counts.refused
         + simulation.room.frames_undecided() as u64;
@@ -184,7 +186,7 @@ fn the_caller_is_told_before_he_is_listened_to() {
     let early = Speech { at: secs(0), lasts: secs(2), text: "too early".into(), language: "en" };
     let simulation = run(&[early], Behaviour::GOOD, 1, secs(20));
     let texts: Vec<_> = simulation.played.iter().take(2).map(|(_, sound)| sound.clone()).collect();
-    let told = ["en", "es"].map(|code| Sound::Speech(announcement(code.parse().unwrap()).0.to_owned()));
+    let told = ["en", "es"].map(|code| Sound::Speech(announcement(code.parse().unwrap()).0));
     assert_eq!(texts, told);
     assert_eq!(simulation.frames_recognised, 0);
     assert!(simulation.events.iter().any(|(_, event)| *event == Event::Listening));
@@ -201,8 +203,14 @@ fn who_is_recorded_is_told_with_the_announcement() {
             told.push((segment, text));
         }
     }
-    assert_eq!(told[0].1, "A machine translates this call. This call is recorded.");
-    assert_eq!(told[1].1, "Una máquina traduce esta llamada. Esta llamada se graba.");
+    assert_eq!(
+        told[0].1,
+        "A machine translates this call. This call is recorded. Press star to hear the keys."
+    );
+    assert_eq!(
+        told[1].1,
+        "Una máquina traduce esta llamada. Esta llamada se graba. Pulse asterisco para oír las teclas."
+    );
     for (segment, _) in told {
         assert!(!room.may_be_overheard());
         room.handle(now, Input::SpeechReady { segment });
@@ -455,4 +463,126 @@ fn what_the_house_says_is_heard_in_both_languages_after_whoever_speaks() {
     assert_eq!(spoken_words(&simulation)[..8], all_words(&script));
     assert_every_frame_counted(&simulation);
     assert_eq!(simulation.echo_recognised, 0);
+}
+
+/// What was said by the room itself from a time on.
+fn replies(simulation: &Simulation, from: Duration) -> Vec<&str> {
+    let said = simulation.played.iter().filter(|(at, _)| *at >= from);
+    let texts = said.filter_map(|(_, sound)| if let Sound::Speech(text) = sound { Some(text) } else { None });
+    texts.map(String::as_str).filter(|text| !text.contains(" w0")).collect()
+}
+
+#[test]
+fn keys_repeat_slow_down_and_are_confirmed_in_both_languages() {
+    let script = vec![speech(1, secs(16), 4, "en"), speech(2, secs(30), 4, "en")];
+    let mut simulation = Simulation::new(script, Behaviour::GOOD, 1);
+    simulation.run(secs(12));
+    simulation.press("1");
+    simulation.run(secs(16));
+    assert_eq!(replies(&simulation, secs(12)), ["There is nothing to repeat.", "No hay nada que repetir."]);
+    simulation.run(secs(22));
+    simulation.press("2");
+    simulation.run(secs(26));
+    assert_eq!(replies(&simulation, secs(22)), ["Slower.", "Más lento."]);
+    simulation.run(secs(36));
+    assert_eq!(simulation.paces.last(), Some(&Pace::Slow));
+    let translations = spoken_words(&simulation).len();
+    simulation.press("1");
+    simulation.run(secs(42));
+    assert_eq!(spoken_words(&simulation)[translations..], spoken_words(&simulation)[4..translations]);
+    simulation.press("2#");
+    simulation.run(secs(50));
+    let hint = ["Press star to hear the keys.", "Pulse asterisco para oír las teclas."];
+    assert_eq!(replies(&simulation, secs(42)), hint, "the last of many is enough");
+    assert_eq!(simulation.paces.last(), Some(&Pace::Usual));
+    assert_eq!((errors(&simulation), simulation.echo_recognised), (0, 0));
+    assert_every_frame_counted(&simulation);
+}
+
+#[test]
+fn a_key_turns_the_translator_off_in_the_midst_of_it_and_on_again() {
+    let script: Vec<_> =
+        [10, 22, 34].into_iter().zip(1..).map(|(at, n)| speech(n, secs(at), 8, "en")).collect();
+    let mut simulation = Simulation::new(script.clone(), Behaviour::GOOD, 1);
+    // While the first is being translated.
+    simulation.run(Duration::from_millis(14_400));
+    assert!(simulation.room.translates());
+    simulation.press("0");
+    assert!(!simulation.room.translates());
+    let (heard, words) = (simulation.frames_recognised, spoken_words(&simulation));
+    simulation.run(secs(30));
+    assert_eq!(replies(&simulation, secs(14)), ["The translator is off.", "El traductor está apagado."]);
+    assert_eq!((simulation.frames_recognised, spoken_words(&simulation)), (heard, words.clone()));
+    simulation.press("0");
+    simulation.run(secs(50));
+    assert_eq!(spoken_words(&simulation)[words.len()..], all_words(&script[2..]));
+    let counts = simulation.room.frames();
+    assert!(counts.unwanted > 100, "{counts:?}");
+    assert_every_frame_counted(&simulation);
+    assert_eq!(errors(&simulation), 0);
+}
+
+#[test]
+fn a_key_chooses_the_language_that_is_spoken() {
+    // The recogniser takes all of it for English.
+    let script: Vec<_> =
+        [16, 32, 48].into_iter().zip(1..).map(|(at, n)| speech(n, secs(at), 4, "en")).collect();
+    let mut simulation = Simulation::new(script, Behaviour::GOOD, 1);
+    simulation.run(secs(12));
+    simulation.press("99");
+    simulation.run(secs(26));
+    assert_eq!(replies(&simulation, secs(12)), ["Usted habla español."], "in the one that is spoken now");
+    simulation.press("9");
+    simulation.run(secs(44));
+    let either = ["Either language is recognised.", "Se reconoce cualquiera de los dos idiomas."];
+    assert_eq!(replies(&simulation, secs(26)), either);
+    simulation.press("9");
+    simulation.run(secs(60));
+    assert_eq!(replies(&simulation, secs(44)), ["You speak English."]);
+    let directions = simulation.events.iter().filter_map(|(_, event)| match event {
+        Event::Translation { source_lang, target_lang, .. } => Some(format!("{source_lang}-{target_lang}")),
+        _ => None,
+    });
+    assert_eq!(directions.collect::<Vec<_>>(), ["es-en", "en-es", "en-es"]);
+    assert_every_frame_counted(&simulation);
+}
+
+#[test]
+fn the_keys_are_told_until_another_is_pressed_and_none_ends_the_announcement() {
+    let mut simulation = Simulation::new(Vec::new(), Behaviour::GOOD, 1);
+    simulation.run(Duration::from_millis(600));
+    simulation.press("*0");
+    simulation.run(secs(20));
+    let announced = simulation.events.iter().find(|(_, event)| *event == Event::Listening).unwrap().0;
+    assert_eq!(replies(&simulation, announced), ["The translator is off.", "El traductor está apagado."]);
+    assert_eq!(replies(&simulation, Duration::ZERO).len(), 4);
+    simulation.press("*");
+    simulation.run(secs(22));
+    assert!(replies(&simulation, secs(20))[0].starts_with("1 repeats. 2 is slower. 9 chooses"));
+    simulation.press("0");
+    simulation.run(secs(24));
+    assert_eq!(replies(&simulation, secs(22)), ["The translator is on.", "El traductor está encendido."]);
+}
+
+#[test]
+fn own_voices_have_keys_of_their_own() {
+    let mut simulation = Simulation::new(Vec::new(), Behaviour::GOOD, 1);
+    let room = Interpreter::new(LanguagePair::ENGLISH_AND_SPANISH, Manner::Consecutive);
+    simulation.room = room.offering_own_voices();
+    simulation.run(secs(14));
+    let offers = replies(&simulation, Duration::ZERO);
+    assert!(offers[0].contains("Press 3 to be heard in your own voice."), "{offers:?}");
+    assert!(offers[1].contains("Pulse 5 para que le oigan con su propia voz."), "{offers:?}");
+    for (key, from, said) in [
+        ("3", 14, vec!["You will be heard in your own voice."]),
+        ("5", 20, vec!["Le oirán con su propia voz."]),
+        ("8", 26, vec!["Your own voices are forgotten.", "Sus propias voces se han olvidado."]),
+    ] {
+        simulation.press(key);
+        simulation.run(secs(from + 6));
+        assert_eq!(replies(&simulation, secs(from)), said);
+    }
+    simulation.press("*");
+    simulation.run(secs(40));
+    assert!(replies(&simulation, secs(32))[0].ends_with("3 and 5 are for your own voices. 8 forgets them."));
 }

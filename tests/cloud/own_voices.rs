@@ -94,7 +94,7 @@ fn only_who_consents_is_heard_in_his_own_voice_and_it_is_forgotten() {
 fn a_consent_that_is_taken_back_makes_no_voice() {
     let (_runtime, xtts, clouds) = start();
     let mut call = clouds.call();
-    for key in ["1", "0"] {
+    for key in ["3", "8"] {
         let pressed = json!({"command": "key", "leg": leg(&clouds), "key": key});
         assert_eq!(command(&clouds, &pressed)["type"], "obeyed");
         speak(&clouds, &mut call, 2);
@@ -135,7 +135,7 @@ fn a_key_in_rtp_does_what_it_does_everywhere() {
         let datagram = match key_from {
             Some(from) if turn - from < 8 => {
                 let [high, low] = (160 * (turn - from + 1)).to_be_bytes();
-                packet(101, turn, u32::from(from) * 160, &[0, 10, high, low])
+                packet(101, turn, u32::from(from) * 160, &[8, 10, high, low])
             }
             _ => packet(0, turn, u32::from(turn) * 160, &[0xff; 160]),
         };

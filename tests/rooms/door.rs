@@ -50,7 +50,7 @@ fn keys_pressed_before_the_prompt_ends_count() {
     simulation.press(DOOR, "11");
     assert_eq!(original(&simulation, DOOR, 1), Some(DUCKED));
     simulation.run(secs(12));
-    assert!(heard(&simulation).contains(&session::announcement("fr".parse().unwrap()).0));
+    assert!(heard(&simulation).contains(&&*session::announcement("fr".parse().unwrap()).0));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn in_a_call_of_two_each_hears_the_other_in_his_language() {
     assert_eq!(words(&simulation, 1, 2), said(&callers[1].script));
     for (leg, language) in [(1, "en"), (2, "es")] {
         let heard = &simulation.phone(LegId(leg)).heard;
-        assert_eq!(text(&heard[0]), Some(announcement(language.parse().unwrap()).0));
+        assert_eq!(text(&heard[0]), Some(&*announcement(language.parse().unwrap()).0));
         let translated = heard.iter().skip(1).filter_map(text);
         assert!(translated.into_iter().all(|text| text.starts_with(language)));
         assert_eq!(original(&simulation, leg, 3 - leg), Some(DUCKED));

@@ -77,7 +77,13 @@ fn originals_are_softer_and_louder_in_steps() {
     assert_eq!(louder(&mut simulation, "44444444"), -24);
     assert_eq!(original(&simulation, 3, 1), Some(DUCKED), "it is his own wish");
     simulation.run(secs(12));
-    assert_eq!(told(&simulation, 2, secs(5)), ["Voces más bajas."], "the last of many is enough");
+    assert_eq!(told(&simulation, 2, secs(5)), ["No puede bajar más."], "the last of many is enough");
+    simulation.press(2, "6");
+    simulation.run(secs(18));
+    assert_eq!((by(&simulation), told(&simulation, 2, secs(12))), (-18, vec!["Voces más altas."]));
+    simulation.press(2, "6666666");
+    simulation.run(secs(24));
+    assert_eq!((by(&simulation), told(&simulation, 2, secs(18))), (12, vec!["No puede subir más."]));
 }
 
 #[test]
@@ -143,15 +149,48 @@ fn a_changed_language_holds_from_the_next_utterance_on() {
 }
 
 #[test]
-fn keys_are_told_in_the_callers_language_and_others_do_nothing() {
+fn keys_are_told_in_the_callers_language_and_others_tell_how() {
     let mut simulation = conference([&[], &[]]);
-    simulation.press(3, "358#A");
-    simulation.run(secs(8));
-    assert_eq!(told(&simulation, 3, secs(5)), [] as [&str; 0]);
+    for (key, from) in ["3", "5", "8", "#", "A"].into_iter().zip((5..).step_by(4)) {
+        simulation.press(3, key);
+        simulation.run(secs(from + 4));
+        assert_eq!(told(&simulation, 3, secs(from)), ["Appuyez sur étoile pour entendre les touches."]);
+    }
     simulation.press(3, "*");
-    simulation.run(secs(16));
-    assert!(told(&simulation, 3, secs(8))[0].starts_with("1 répète."));
+    simulation.run(secs(27));
+    assert!(told(&simulation, 3, secs(25))[0].starts_with("1 répète."));
+    // Another key ends it.
+    simulation.press(3, "7");
+    simulation.run(secs(29));
+    assert_eq!(told(&simulation, 3, secs(27)), ["On ne vous entend plus."]);
     simulation.hang_up(LegId(3));
     simulation.press(3, "*");
     assert!(simulation.room.frames(LegId(3)).is_none());
+}
+
+#[test]
+fn a_key_that_changes_nothing_says_so() {
+    let pressed = |rules: Rules, languages: [&'static str; 2], key: &str| {
+        let callers = vec![caller(1, languages[0], &[]), caller(2, languages[1], &[])];
+        let mut simulation = RoomSimulation::new(rules, callers, Behaviour::GOOD, 1);
+        simulation.run(secs(5));
+        let before = simulation.phone(LegId(1)).originals.len();
+        simulation.press(1, key);
+        simulation.run(secs(10));
+        assert_eq!(simulation.phone(LegId(1)).originals.len(), before, "{key}");
+        told(&simulation, 1, secs(5)).join(" ")
+    };
+    for rules in [CALL, CONFERENCE] {
+        for key in ["2", "4", "6"] {
+            assert_eq!(pressed(rules.clone(), ["en", "en"], key), "There is no translation here.");
+        }
+    }
+    let passthrough = Rules { mode: Mode::Passthrough, ..CONFERENCE };
+    assert_eq!(pressed(passthrough, ["en", "es"], "6"), "There is no translation here.");
+    let hidden = Rules { hides_originals: true, ..CALL };
+    assert_eq!(pressed(hidden, ["en", "es"], "4"), "Only the translation is heard here.");
+    for languages in [vec![], vec!["en".parse().unwrap()]] {
+        let one = Rules { languages, ..CONFERENCE };
+        assert_eq!(pressed(one, ["en", "en"], "9"), "There is no other language.");
+    }
 }

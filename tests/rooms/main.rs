@@ -2,6 +2,7 @@
 
 mod chaos;
 mod coming_and_going;
+mod company;
 mod door;
 mod hearing;
 mod house;
@@ -31,6 +32,7 @@ const CALL: Rules = Rules {
     languages: Vec::new(),
     pin: None,
     is_recorded: false,
+    hides_originals: false,
 };
 /// Phones that return nothing.
 const CONFERENCE: Rules = Rules {
@@ -40,6 +42,7 @@ const CONFERENCE: Rules = Rules {
     languages: Vec::new(),
     pin: None,
     is_recorded: false,
+    hides_originals: false,
 };
 
 /// Says sentences of four words from `at` on, 400 ms each word. The words tell speaker, speech and place.

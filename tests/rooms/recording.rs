@@ -2,6 +2,8 @@
 
 use super::*;
 
+const RECORDED: &str = "This call is recorded. Press star to hear the keys.";
+
 fn texts(simulation: &RoomSimulation, leg: u32) -> Vec<&str> {
     simulation.phone(LegId(leg)).heard.iter().filter_map(text).collect()
 }
@@ -30,14 +32,17 @@ fn each_is_told_in_his_language_before_he_is_overheard() {
     assert_eq!(overheard(&simulation), [0; 0]);
     simulation.run(secs(9));
     assert_eq!(overheard(&simulation), [1, 2]);
-    assert_eq!(texts(&simulation, 1), ["This call is recorded."], "no machine translates it yet");
+    assert_eq!(texts(&simulation, 1), [RECORDED], "no machine translates it yet");
     assert_eq!(when_told(&simulation, 1), None);
     simulation.run(Duration::from_millis(10_400));
     assert_eq!(overheard(&simulation), [1, 2], "they know");
     simulation.run(secs(20));
     assert_eq!(overheard(&simulation), [1, 2, 3]);
-    assert_eq!(texts(&simulation, 1), ["This call is recorded.", "A machine translates this call."]);
-    assert_eq!(texts(&simulation, 3), ["Una máquina traduce esta llamada. Esta llamada se graba."]);
+    assert_eq!(texts(&simulation, 1), [RECORDED, "A machine translates this call."], "he knows of the keys");
+    assert_eq!(
+        texts(&simulation, 3),
+        ["Una máquina traduce esta llamada. Esta llamada se graba. Pulse asterisco para oír las teclas."]
+    );
     assert_eq!(when_told_of_recording(&simulation, 3), when_told(&simulation, 3));
     simulation.press(2, "7");
     assert_eq!(overheard(&simulation), [1, 3], "who is muted is not");

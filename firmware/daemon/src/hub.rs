@@ -90,7 +90,7 @@ pub struct Inbox {
     /// A side of its port went away.
     pub port_down: Arc<Notify>,
     /// What its speakers want of their own voices.
-    pub wishes: broadcast::Sender<VoiceWish>,
+    pub wishes: broadcast::Sender<Wish>,
     playback: mpsc::Sender<MediaEvent>,
     words: mpsc::Sender<Words>,
 }
@@ -129,12 +129,12 @@ impl Words {
     }
 }
 
-/// What a speaker wants of his own voice.
+/// What a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VoiceWish {
-    /// A key of the phone: 1 and 2 consent for the speaker of the first and of the second language, 0 takes it back.
+pub enum Wish {
+    /// What a key of the phone stands for.
     Key(char),
-    /// He consents, or does not, or not any more.
+    /// He consents to be heard in his own voice, or does not, or not any more.
     Consent {
         /// The language that he speaks.
         language: Language,
@@ -313,7 +313,7 @@ impl Hub {
         match event.kind {
             MediaEventKind::PortDown => inbox.port_down.notify_one(),
             MediaEventKind::Key(key) => {
-                if inbox.wishes.send(VoiceWish::Key(key)).is_err() {
+                if inbox.wishes.send(Wish::Key(key)).is_err() {
                     log::debug!("leg {}: a key, which its room does not want", event.leg.0);
                 }
             }
@@ -325,18 +325,19 @@ impl Hub {
         }
     }
 
-    /// Passes on what a leg's speaker wants of his own voice.
+    /// Passes on what a leg's caller wants.
     ///
     /// # Errors
-    /// Where there is no such leg, or its room offers none.
-    pub fn wish(&self, leg: LegId, wish: VoiceWish) -> Result<(), String> {
+    /// Where there is no such leg, or its room has nothing of the kind.
+    pub fn wish(&self, leg: LegId, wish: Wish) -> Result<(), String> {
         let legs = self.legs();
         let entry = legs.live.get(&leg).ok_or_else(|| format!("there is no leg {}", leg.0))?;
-        let none = |_| format!("the room {} offers no own voices; set own_voices", entry.room.extension);
-        if entry.room.own_voices.is_none() {
-            return Err(none(wish));
+        let room = &entry.room.extension;
+        if matches!(wish, Wish::Consent { .. }) && entry.room.own_voices.is_none() {
+            return Err(format!("the room {room} offers no own voices; set own_voices"));
         }
-        entry.inbox.wishes.send(wish).map(|_| ()).map_err(|refused| none(refused.0))
+        let unwanted = |_| format!("the room {room} takes no keys");
+        entry.inbox.wishes.send(wish).map(|_| ()).map_err(unwanted)
     }
 
     /// Has a text said in the rooms that have this key or were dialled so, to who speaks its language in this sound,
@@ -386,7 +387,7 @@ impl Hub {
     pub(crate) fn key(&self, id: &str, key: char) {
         let legs = self.legs();
         if let Some(entry) = legs.live.values().find(|entry| entry.id == id)
-            && entry.inbox.wishes.send(VoiceWish::Key(key)).is_err()
+            && entry.inbox.wishes.send(Wish::Key(key)).is_err()
         {
             log::debug!("{id}: a key, which its room does not want");
         }

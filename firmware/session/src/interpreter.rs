@@ -1,34 +1,26 @@
+mod keys;
+
 use std::time::Duration;
 
 use audio_path::{SegmentId, Timestamp};
 
+use crate::announcement::Announcement;
 use crate::ear::FrameCounts;
-use crate::language::{announcement, own_voice_offer};
+use crate::keys::{Key, Wishes};
 use crate::outage::Outage;
 use crate::outbox::{Discards, Outbox};
 use crate::phrases::Phrase;
-use crate::segment::{Segment, Stage, TTS_DEADLINE};
+use crate::room::Pace;
 use crate::talker::{Talker, Told, Tongue};
 use crate::telling::{MOST_TEXTS, Telling, Text, Unsaid};
-use crate::track::{Floor, Track};
-use crate::turns::{Delivery, Kind, Turns};
-use crate::{Action, Event, Input, LanguagePair};
+use crate::track::{Floor, HURRY_FROM, Track};
+use crate::turns::{Kind, Turns};
+use crate::{Action, Event, Input, Language, LanguagePair};
 
-/// Where no announcement could be spoken nothing may be listened to: it is tried again.
-const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
 /// Pause after which a speaker who left nothing open is spoken to: between two sentences of his it is shorter.
 const TURN_PAUSE: Duration = Duration::from_millis(400);
 /// Actions that may wait to be fetched. Beyond these the speaker's own wait, and then his audio is lost, counted.
 const MOST_ACTIONS: usize = 1_024;
-
-/// Whether the caller was told that a machine translates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Announcement {
-    Unspoken,
-    Speaking,
-    FailedUntil(Timestamp),
-    Spoken,
-}
 
 /// How an interpreter works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +44,9 @@ pub struct Interpreter {
     pub(crate) outage: Outage,
     offers_own_voices: bool,
     is_recorded: bool,
+    wishes: Wishes,
+    /// What was heard last in translation.
+    last_heard: Option<(String, Language)>,
 }
 
 impl Interpreter {
@@ -61,17 +56,19 @@ impl Interpreter {
         Self {
             languages,
             manner,
-            announcement: Announcement::Unspoken,
+            announcement: Announcement::NotDue,
             talker: Talker::new(tongue, manner),
             track: Track::new(tongue),
             out: Outbox::default(),
             outage: Outage::default(),
             offers_own_voices: false,
             is_recorded: false,
+            wishes: Wishes::default(),
+            last_heard: None,
         }
     }
 
-    /// With the announcement, both speakers are offered their own voices: keys 1 and 2 are their answers.
+    /// With the announcement, both speakers are offered their own voices: keys 3 and 5 are their answers.
     #[must_use]
     pub fn offering_own_voices(self) -> Self {
         Self { offers_own_voices: true, ..self }
@@ -87,8 +84,9 @@ impl Interpreter {
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>) {
         let (talker, turns, out) = (&mut self.talker, &mut self.track.turns, &mut self.out);
         match input {
-            Input::Connected if self.announcement == Announcement::Unspoken => self.announce(now),
-            Input::Captured(_) if self.announcement != Announcement::Spoken => talker.ear.ignore(),
+            Input::Connected if self.announcement == Announcement::NotDue => self.announce(now),
+            Input::Captured(_) if !self.announcement.is_over() => talker.ear.ignore(),
+            Input::Captured(_) if self.wishes.is_off => talker.ear.pass(),
             Input::Captured(captured) => talker.hear(now, captured),
             Input::Rendered(frame) => talker.ear.gate.rendered(frame),
             Input::Partial { utterance, delta, language } => talker.partial(utterance, delta, language),
@@ -120,11 +118,8 @@ impl Interpreter {
 
     /// When to call [`handle`](Self::handle) with [`Input::Tick`] at the latest, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let again = match self.announcement {
-            Announcement::FailedUntil(at) => Some(at),
-            _ => None,
-        };
-        let track = self.track.deadline(self.talker.ear.speaking());
+        let again = self.announcement.deadline();
+        let track = self.track.deadline(self.is_speaking());
         let notice = self.outage.deadline().filter(|_| self.is_connected());
         [again, notice, track, self.talker.deadline()].into_iter().flatten().min()
     }
@@ -191,46 +186,52 @@ impl Interpreter {
     }
 
     fn announce(&mut self, now: Timestamp) {
-        self.announcement = Announcement::Speaking;
+        self.announcement.begin();
         let id = self.talker.new_utterance();
-        let segments = self.languages.both().into_iter().enumerate().map(|(place, language)| {
-            let (machine, spoken_in) = announcement(language);
-            let recorded = self.is_recorded.then(|| Phrase::Recorded.words(spoken_in).0);
-            let offer = self.offers_own_voices.then(|| own_voice_offer(spoken_in, place + 1));
-            let texts = [Some(machine), recorded, offer.as_deref()];
-            let text = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-            let segment = self.out.new_segment();
-            let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
-            self.out.act(Action::Speak { segment, text: text.clone(), language: spoken_in });
-            Segment::new(segment, id, text, [spoken_in; 2], stage)
-        });
-        let segments = segments.collect();
-        self.track.turns.push(Delivery::told(Kind::Announcement, id, segments));
+        let mut texts = Vec::new();
+        for (place, language) in self.languages.both().into_iter().enumerate() {
+            let recorded = self.is_recorded.then_some(Phrase::Recorded);
+            let offer = self.offers_own_voices.then_some(Phrase::OwnVoiceOffer);
+            let phrases = [Some(Phrase::Machine), recorded, offer, Some(Phrase::PressStar)];
+            let phrases: Vec<Phrase> = phrases.into_iter().flatten().collect();
+            let (text, spoken_in) = Phrase::sentences(&phrases, language);
+            texts.push((text.replace("{key}", &Key::of_own_voice(place).to_string()), spoken_in));
+        }
+        self.track.tell(now, Kind::Announcement, id, texts, &mut self.out);
     }
 
     pub(crate) fn is_announced(&self) -> bool {
-        self.announcement == Announcement::Spoken
+        self.announcement.is_over()
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.announcement != Announcement::Unspoken
+        self.announcement != Announcement::NotDue
     }
 
     /// Whether somebody speaks who is not to be talked over.
     pub(crate) fn holds(&self, now: Timestamp) -> bool {
         let pauses = self.talker.is_settled() && self.talker.ear.pause(now) >= TURN_PAUSE;
-        self.manner == Manner::Consecutive && self.talker.ear.speaking() && !pauses
+        self.manner == Manner::Consecutive && self.is_speaking() && !pauses
+    }
+
+    fn is_speaking(&self) -> bool {
+        self.talker.ear.speaking() && !self.wishes.is_off
     }
 
     fn floor(&self, now: Timestamp) -> Floor {
-        let hurries = self.manner == Manner::Simultaneous;
-        Floor { speaking: self.talker.ear.speaking(), holds: self.holds(now), hurries }
+        let keeps_up = self.manner == Manner::Consecutive || self.track.turns.behind(now) <= HURRY_FROM;
+        let pace = match self.manner {
+            _ if self.wishes.is_slow && keeps_up => Pace::Slow,
+            Manner::Consecutive => Pace::Usual,
+            Manner::Simultaneous => Pace::Hurried,
+        };
+        Floor { speaking: self.is_speaking(), holds: self.holds(now), pace }
     }
 
     fn meet_deadlines(&mut self, now: Timestamp) {
         self.talker.tick(now);
         self.listen(now);
-        if matches!(self.announcement, Announcement::FailedUntil(at) if at <= now) {
+        if self.announcement.is_due_again(now) {
             self.announce(now);
         }
         if self.track.tick(now, &mut self.out) {
@@ -256,13 +257,13 @@ impl Interpreter {
 
     fn announced(&mut self, now: Timestamp, heard: bool) {
         if heard {
-            self.announcement = Announcement::Spoken;
+            self.announcement = Announcement::Over;
             self.out.emit(Event::Listening);
             if self.is_recorded {
                 self.out.emit(Event::ToldOfRecording);
             }
         } else {
-            self.announcement = Announcement::FailedUntil(now + ANNOUNCE_AGAIN);
+            self.announcement.fail(now);
         }
     }
 
@@ -276,7 +277,12 @@ impl Interpreter {
             })
         };
         if !self.track.playback_started(now, id, spoken, &mut self.out) {
-            self.out.late();
+            return self.out.late();
+        }
+        if let Some((delivery, segment)) = self.track.turns.playing()
+            && delivery.kind == Kind::Speech
+        {
+            self.last_heard = Some((segment.translation.clone(), segment.target_lang));
         }
     }
 

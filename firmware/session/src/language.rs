@@ -110,32 +110,6 @@ impl LanguagePair {
     }
 }
 
-/// What a caller is told before anything he says leaves the box; short, as he waits for its end. Languages without an
-/// entry hear the English text, which is still true if not understood.
-pub fn announcement(language: Language) -> (&'static str, Language) {
-    let text = match language.code() {
-        "es" => "Una máquina traduce esta llamada.",
-        "fr" => "Une machine traduit cet appel.",
-        "de" => "Eine Maschine übersetzt dieses Gespräch.",
-        "it" => "Una macchina traduce questa chiamata.",
-        "pt" => "Uma máquina traduz esta chamada.",
-        _ => return ("A machine translates this call.", Language::ENGLISH),
-    };
-    (text, language)
-}
-
-/// How a speaker of `language` is offered his own voice; `key` is what he presses.
-pub(crate) fn own_voice_offer(language: Language, key: usize) -> String {
-    match language.code() {
-        "es" => format!("Pulse {key} para que le oigan con su propia voz."),
-        "fr" => format!("Appuyez sur {key} pour être entendu avec votre propre voix."),
-        "de" => format!("Drücken Sie {key}, um mit Ihrer eigenen Stimme gehört zu werden."),
-        "it" => format!("Prema {key} per essere sentito con la sua voce."),
-        "pt" => format!("Prima {key} para ser ouvido com a sua própria voz."),
-        _ => format!("Press {key} to be heard in your own voice."),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,13 +143,5 @@ mod tests {
     fn only_words_without_meaning_are_filler() {
         assert!(language("en").is_filler("Well, um…") && language("de").is_filler("Ähm, also"));
         assert!(!language("en").is_filler("Well, yes.") && !language("ja").is_filler("えっと"));
-    }
-
-    #[test]
-    fn announcements_differ_by_language() {
-        let texts: std::collections::HashSet<_> =
-            ["en", "es", "fr", "de", "it", "pt"].map(|code| announcement(language(code)).0).into();
-        assert_eq!(texts.len(), 6);
-        assert_eq!(announcement(language("ja")).1, language("en"));
     }
 }

@@ -13,6 +13,7 @@
 //!
 //! ```
 //! use audio_path::{SegmentId, Timestamp};
+//! use session::room::Pace;
 //! use session::{Action, Event, Input, Interpreter, LanguagePair, Manner};
 //!
 //! let (english, spanish) = ("en".parse()?, "es".parse()?);
@@ -35,7 +36,7 @@
 //! room.handle(now, Input::SpeechReady { segment: texts[1].0 });
 //! assert_eq!(room.poll_action(), None);
 //! room.handle(now, Input::SpeechReady { segment: texts[0].0 });
-//! assert_eq!(room.poll_action(), Some(Action::Play { segment: texts[0].0, hurried: false }));
+//! assert_eq!(room.poll_action(), Some(Action::Play { segment: texts[0].0, pace: Pace::Usual }));
 //!
 //! // When both were heard, the room listens.
 //! room.handle(now, Input::PlaybackEnded { segment: texts[0].0 });
@@ -80,7 +81,7 @@
 //!     _ => None,
 //! });
 //! let (segment, text) = told.expect("he is told");
-//! assert_eq!(text, "Una máquina traduce esta llamada.");
+//! assert_eq!(text, "Una máquina traduce esta llamada. Pulse asterisco para oír las teclas.");
 //!
 //! // It is played to him alone, once it is spoken.
 //! room.handle(now, ben, Input::SpeechReady { segment });
@@ -96,10 +97,12 @@
 //! ```
 
 mod align;
+mod announcement;
 mod ear;
 mod foresight;
 mod gate;
 mod interpreter;
+mod keys;
 mod language;
 mod message;
 mod outage;
@@ -118,10 +121,11 @@ mod turns;
 mod voice;
 mod voices;
 
+pub use announcement::announcement;
 pub use ear::FrameCounts;
 pub use gate::ECHO_TAIL;
 pub use interpreter::{Interpreter, Manner};
-pub use language::{Language, LanguagePair, NotALanguage, announcement};
+pub use language::{Language, LanguagePair, NotALanguage};
 pub use message::{Action, Component, Cue, Event, Input, Latency, UtteranceId};
 pub use outbox::Discards;
 pub use own_voice::{OwnVoice, VoiceState};

@@ -3,7 +3,8 @@ use std::time::Duration;
 use audio_path::{Captured, Frame, SegmentId};
 
 use crate::Language;
-use crate::outage::notice;
+use crate::phrases::Phrase;
+use crate::room::Pace;
 
 /// Names what one speaker says between pauses; unique within the leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,10 +49,14 @@ pub enum Input<'a> {
 /// A sound of the interpreter itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cue {
-    /// Soft: the translation takes a while.
+    /// Soft: the translation takes a while, or nobody else is there yet.
     Wait,
     /// Something that was said could not be translated.
     Error,
+    /// Soft: somebody came to the conference.
+    Joined,
+    /// Soft: somebody left it.
+    Left,
     /// Spoken in this language: there is no translation now.
     Unavailable(Language),
     /// Spoken in this language: there is a translation again.
@@ -61,7 +66,7 @@ pub enum Cue {
 impl Cue {
     /// What is said to a caller who speaks `language`: that there is no translation, or that there is one again.
     pub fn notice(unavailable: bool, language: Language) -> Self {
-        let (_, spoken_in) = notice(unavailable, language);
+        let (_, spoken_in) = Phrase::Unavailable.words(language);
         if unavailable { Self::Unavailable(spoken_in) } else { Self::Available(spoken_in) }
     }
 
@@ -70,6 +75,8 @@ impl Cue {
         match self {
             Self::Wait => "wait",
             Self::Error => "error",
+            Self::Joined => "joined",
+            Self::Left => "left",
             Self::Unavailable(_) => "unavailable",
             Self::Available(_) => "available",
         }
@@ -78,9 +85,9 @@ impl Cue {
     /// Whether it is a notice in words, and in which.
     pub fn words(self) -> Option<(&'static str, Language)> {
         match self {
-            Self::Wait | Self::Error => None,
-            Self::Unavailable(language) => Some(notice(true, language)),
-            Self::Available(language) => Some(notice(false, language)),
+            Self::Wait | Self::Error | Self::Joined | Self::Left => None,
+            Self::Unavailable(language) => Some(Phrase::Unavailable.words(language)),
+            Self::Available(language) => Some(Phrase::Available.words(language)),
         }
     }
 
@@ -105,8 +112,8 @@ pub enum Action {
     Translate { segment: SegmentId, text: String, context: String, source: Language, target: Language },
     /// Make speech of a text and keep it until [`Action::Play`].
     Speak { segment: SegmentId, text: String, language: Language },
-    /// Hand the segment's audio to the phone, what is there and what is still coming; `hurried`: in less time.
-    Play { segment: SegmentId, hurried: bool },
+    /// Hand the segment's audio to the phone, what is there and what is still coming.
+    Play { segment: SegmentId, pace: Pace },
     /// Play one of the interpreter's own sounds under this number.
     PlayCue { segment: SegmentId, cue: Cue },
     /// Forget the segment, what is asked of engines for it and its audio: it will not be played, or not further.

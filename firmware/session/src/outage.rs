@@ -93,21 +93,6 @@ impl Interpreter {
     }
 }
 
-/// What a caller is told when there is no translation, or again one, and in which language. Languages without an entry
-/// hear the English text.
-pub(crate) fn notice(unavailable: bool, language: Language) -> (&'static str, Language) {
-    let [gone, back] = match language.code() {
-        "es" => ["Ahora no hay traducción.", "La traducción funciona de nuevo."],
-        "fr" => ["La traduction n'est pas disponible.", "La traduction fonctionne à nouveau."],
-        "de" => ["Die Übersetzung ist zurzeit nicht möglich.", "Die Übersetzung geht wieder."],
-        "it" => ["La traduzione non è disponibile.", "La traduzione funziona di nuovo."],
-        "pt" => ["Agora não há tradução.", "A tradução funciona de novo."],
-        "en" => ["There is no translation now.", "The translation works again."],
-        _ => return notice(unavailable, Language::ENGLISH),
-    };
-    (if unavailable { gone } else { back }, language)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

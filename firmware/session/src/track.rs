@@ -1,12 +1,14 @@
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use audio_path::{SegmentId, Timestamp};
 
 use crate::outbox::Outbox;
-use crate::segment::{PLAYBACK_DEADLINE, Stage};
+use crate::room::Pace;
+use crate::segment::{PLAYBACK_DEADLINE, Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Said, Tongue};
-use crate::turns::{Turn, Turns};
-use crate::{Action, Component, Cue, Event};
+use crate::turns::{Delivery, Kind, Turn, Turns};
+use crate::{Action, Component, Cue, Event, Language, UtteranceId};
 
 /// Silence after the end of speech that a caller takes for a dead line; then the wait cue is heard.
 const WAIT_CUE_AFTER: Duration = Duration::from_secs(1);
@@ -17,7 +19,7 @@ const CUE_DEADLINE: Duration = Duration::from_secs(3);
 /// … and a spoken notice not after this long.
 const NOTICE_DEADLINE: Duration = Duration::from_secs(15);
 /// A translation that is this far behind is played faster.
-const HURRY_FROM: Duration = Duration::from_secs(1);
+pub(crate) const HURRY_FROM: Duration = Duration::from_secs(1);
 /// One that is this far behind is not to say "well".
 const TERSE_FROM: Duration = Duration::from_secs(4);
 
@@ -27,8 +29,8 @@ pub(crate) struct Floor {
     pub(crate) speaking: bool,
     /// He is not to be talked over.
     pub(crate) holds: bool,
-    /// Whoever is interpreted while he speaks may be hurried; who is heard out first is always behind.
-    pub(crate) hurries: bool,
+    /// How fast he is interpreted, hurried where that is late: who is heard out first is always behind.
+    pub(crate) pace: Pace,
 }
 
 /// What is heard of one speaker in one language: clauses, cues and notices, one at a time.
@@ -173,6 +175,43 @@ impl Track {
         self.tone_due = false;
     }
 
+    /// Has these texts spoken, one after the other.
+    pub(crate) fn tell(
+        &mut self,
+        now: Timestamp,
+        kind: Kind,
+        id: UtteranceId,
+        texts: impl IntoIterator<Item = (String, Language)>,
+        out: &mut Outbox,
+    ) {
+        let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
+        let segments = texts.into_iter().map(|(text, language)| {
+            let segment = out.new_segment();
+            out.act(Action::Speak { segment, text: text.clone(), language });
+            Segment::new(segment, id, text, [language; 2], stage)
+        });
+        let segments: VecDeque<Segment> = segments.collect();
+        self.turns.push(Delivery::told(kind, id, segments));
+    }
+
+    /// What a caller is told for a key is over. Answers whether some of it was being played.
+    pub(crate) fn hush(&mut self, out: &mut Outbox) -> bool {
+        self.forget(Kind::Reply, out)
+    }
+
+    /// What is of this kind is over. Answers whether some of it was being played.
+    pub(crate) fn forget(&mut self, kind: Kind, out: &mut Outbox) -> bool {
+        let is_playing =
+            self.cue.is_none() && self.turns.playing().is_some_and(|(delivery, _)| delivery.kind == kind);
+        if is_playing {
+            self.stop(out);
+        }
+        for segment in self.turns.forget(kind) {
+            out.act(Action::Discard { segment });
+        }
+        is_playing
+    }
+
     /// Nobody is left to hear what is played.
     pub(crate) fn stop(&mut self, out: &mut Outbox) {
         let cue = self.cue.take().map(|(cue, _)| cue);
@@ -202,15 +241,16 @@ impl Track {
     }
 
     fn play(&mut self, now: Timestamp, floor: Floor, id: SegmentId, out: &mut Outbox) {
-        let hurried = floor.hurries && self.turns.behind(now) > HURRY_FROM;
+        let is_in_time = floor.pace == Pace::Hurried && self.turns.behind(now) <= HURRY_FROM;
+        let pace = if is_in_time { Pace::Usual } else { floor.pace };
         if let Some(segment) = self.turns.segment(id) {
             segment.stage = Stage::Playing { deadline: now + PLAYBACK_DEADLINE };
-            out.act(Action::Play { segment: id, hurried });
+            out.act(Action::Play { segment: id, pace });
         }
     }
 
     fn is_filler(&mut self, now: Timestamp, floor: Floor, id: SegmentId) -> bool {
-        let is_late = floor.hurries && self.turns.behind(now) > TERSE_FROM;
+        let is_late = floor.pace == Pace::Hurried && self.turns.behind(now) > TERSE_FROM;
         is_late
             && self.turns.segment(id).is_some_and(|segment| segment.source_lang.is_filler(&segment.source))
     }
@@ -221,7 +261,7 @@ impl Track {
         out.act(Action::Discard { segment: id });
     }
 
-    fn play_cue(&mut self, now: Timestamp, cue: Cue, out: &mut Outbox) {
+    pub(crate) fn play_cue(&mut self, now: Timestamp, cue: Cue, out: &mut Outbox) {
         let segment = out.new_segment();
         let limit = if cue.is_spoken() { NOTICE_DEADLINE } else { CUE_DEADLINE };
         self.cue = Some((segment, now + limit));

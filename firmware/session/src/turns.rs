@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Announcement,
     /// Other words of the room itself.
     Words,
+    /// What a caller is told for a key, or as something changed.
+    Reply,
 }
 
 /// An utterance whose clauses are on their way to be heard; the announcement is one, too.
@@ -143,12 +145,12 @@ impl Turns {
         forgotten
     }
 
-    /// Removes the room's own words that are not played yet; their segments.
-    pub(crate) fn forget_words(&mut self) -> Vec<SegmentId> {
+    /// Removes what is of this kind and not played yet; its segments.
+    pub(crate) fn forget(&mut self, kind: Kind) -> Vec<SegmentId> {
         let mut forgotten = Vec::new();
         self.queue.retain(|delivery| {
             let waits = |s: &Segment| !matches!(s.stage, Stage::Playing { .. });
-            let is_over = delivery.kind == Kind::Words && delivery.segments.iter().all(waits);
+            let is_over = delivery.kind == kind && delivery.segments.iter().all(waits);
             if is_over {
                 forgotten.extend(delivery.segments.iter().map(|segment| segment.id));
             }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use audio_path::{Captured, Frame, SegmentId, Timestamp};
+use session::room::Pace;
 use session::{Action, Cue, Event, Input, Interpreter, Language, LanguagePair, Manner, Text, UtteranceId};
 
 use crate::voice::Voice;
@@ -125,6 +126,8 @@ pub struct Simulation {
     pub events: Vec<(Duration, Event)>,
     /// All that was played so far, in order, with the time it began.
     pub played: Vec<(Duration, Sound)>,
+    /// How fast each speech was played.
+    pub paces: Vec<Pace>,
     /// How much quieter the echo of playback is when it comes back, in halvings.
     pub echo_halvings: u32,
     /// How loud the engines speak.
@@ -169,6 +172,7 @@ impl Simulation {
             room: Interpreter::new(LanguagePair::new(first, second).expect("two languages"), manner),
             events: Vec::new(),
             played: Vec::new(),
+            paces: Vec::new(),
             echo_halvings: 3,
             machine_peak: 8_000.0,
             sends_until: Duration::MAX,
@@ -237,9 +241,21 @@ impl Simulation {
         is_said
     }
 
+    /// The caller presses keys, one after the other.
+    pub fn press(&mut self, keys: &str) {
+        for key in keys.chars() {
+            self.room.key(self.now(), key);
+            self.carry_out_all();
+        }
+    }
+
     /// Tells the room something and carries out what it wants.
     pub fn tell(&mut self, input: Input<'_>) {
         self.room.handle(self.now(), input);
+        self.carry_out_all();
+    }
+
+    fn carry_out_all(&mut self) {
         while let Some(action) = self.room.poll_action() {
             self.carry_out(action);
         }
@@ -286,14 +302,23 @@ impl Simulation {
                 self.texts.insert(segment, text);
                 self.answer(Happening::SpeechReady(segment), Happening::SpeechFailed(segment));
             }
-            Action::Play { segment, .. } => {
+            Action::Play { segment, pace } => {
                 let text = self.texts.get(&segment).expect("played what was to be spoken").clone();
                 let frames = 10 + 2 * text.len() as u32;
+                self.paces.push(pace);
                 self.play(segment, frames, Sound::Speech(text));
             }
             Action::PlayCue { segment, cue } => self.play(segment, 6, Sound::Cue(cue)),
             Action::Emit(event) => self.events.push((self.elapsed(), event)),
-            Action::CancelAsr { .. } | Action::Discard { .. } => {}
+            Action::Discard { segment } => self.discard(segment),
+            Action::CancelAsr { .. } => {}
+        }
+    }
+
+    fn discard(&mut self, segment: SegmentId) {
+        if self.queue.iter().any(|playing| playing.segment == segment) {
+            self.queue.clear();
+            self.quiet_since = self.clock;
         }
     }
 

@@ -97,8 +97,8 @@ impl Config {
 
     /// Whether keys of phones do anything.
     pub fn wants_keys(&self) -> bool {
-        let is_own = self.rooms.iter().any(|room| room.own_voices.is_some());
-        is_own || !self.phones.is_empty()
+        let takes_keys = |room: &Room| matches!(room.kind, RoomKind::Interpreter(..));
+        self.rooms.iter().any(takes_keys) || !self.phones.is_empty()
     }
 
     /// What the callers of its rooms may have to be told.

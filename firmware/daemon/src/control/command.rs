@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use session::Language;
 
-use crate::hub::{Hub, VoiceWish, now};
+use crate::hub::{Hub, Wish, now};
 use crate::report::Report;
 use crate::web::offers::{LIFETIME, Newcomer};
 
@@ -34,7 +34,7 @@ enum Command {
 #[derive(Debug)]
 pub enum Asked {
     /// Something of a leg.
-    Wish(LegId, VoiceWish),
+    Wish(LegId, Wish),
     /// To hand a phone's account out, once.
     Offer(Newcomer, SecretString),
 }
@@ -84,9 +84,9 @@ pub fn parse(line: &[u8]) -> Result<Asked, String> {
         Command::Consent { leg, language, answer } => {
             let language = spoken(&language)?;
             let yes = matches!(answer, Consent::Yes);
-            Ok(Asked::Wish(LegId(leg), VoiceWish::Consent { language, yes }))
+            Ok(Asked::Wish(LegId(leg), Wish::Consent { language, yes }))
         }
-        Command::Key { leg, key } => Ok(Asked::Wish(LegId(leg), VoiceWish::Key(key))),
+        Command::Key { leg, key } => Ok(Asked::Wish(LegId(leg), Wish::Key(key))),
         Command::Offer { document, extension, name, language, at } => {
             let newcomer = Newcomer { extension, name, language: spoken(&language)?, at };
             Ok(Asked::Offer(newcomer, document.into()))
@@ -105,13 +105,13 @@ mod tests {
     #[test]
     fn commands_are_read_or_told_why_not() {
         let consent = br#"{"command":"consent","leg":3,"language":"en-US","answer":"yes"}"#;
-        let wish = VoiceWish::Consent { language: "en".parse().unwrap(), yes: true };
+        let wish = Wish::Consent { language: "en".parse().unwrap(), yes: true };
         let wished = |line: &[u8]| match parse(line) {
             Ok(Asked::Wish(leg, wish)) => (leg, wish),
             other => panic!("{other:?}"),
         };
         assert_eq!(wished(consent), (LegId(3), wish));
-        assert_eq!(wished(br#"{"command":"key","leg":3,"key":"1"}"#), (LegId(3), VoiceWish::Key('1')));
+        assert_eq!(wished(br#"{"command":"key","leg":3,"key":"1"}"#), (LegId(3), Wish::Key('1')));
         let offer = parse(
             br#"{"command":"offer","document":"<secret/>","extension":"102","name":"Door","language":"es","at":"[::1]:80"}"#,
         );

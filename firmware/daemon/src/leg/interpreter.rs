@@ -4,7 +4,7 @@ use audio_path::{Captured, Consumer, LegId, MediaEvent, MediaEventKind, SegmentI
 use engines::Failure;
 use session::room::Pace;
 use session::{Action, Event, Input, Interpreter, Language, Voices};
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use super::lane::Lane;
@@ -14,7 +14,7 @@ use super::own_voices::OwnVoices;
 use super::{Line, Listed, sounds};
 use crate::clients::{Answer, Exchanges, Outside, SpeakJob, Speaker, TranslateJob, Translator};
 use crate::config::Room;
-use crate::hub::{Hub, Inbox, Outlet, VoiceWish, Words, now};
+use crate::hub::{Hub, Inbox, Outlet, Wish, Words, now};
 use crate::media::{Full, LegEnds, LegShared, Queue};
 use crate::ports::Port;
 use crate::report::{self, Report};
@@ -113,12 +113,12 @@ impl<'a> InterpreterLeg<'a> {
     }
 
     async fn run(&mut self, inbox: &Inbox, mut outlet: Outlet, mut answers: mpsc::Receiver<Answer>) {
-        let mut wishes = self.own_voices.as_ref().map(|_| inbox.wishes.subscribe());
+        let mut wishes = inbox.wishes.subscribe();
         self.tell(Input::Connected);
         loop {
             let deadline = self.room.next_deadline().map(|deadline| deadline.since(now()));
             tokio::select! {
-                Some(wish) = next_wish(&mut wishes) => self.wish(wish),
+                Ok(wish) = wishes.recv() => self.wish(wish),
                 () = inbox.captured.notified() => self.drain_captured(),
                 Some(event) = outlet.playback.recv() => self.played(event),
                 Some(words) = outlet.words.recv() => self.say(words),
@@ -235,9 +235,7 @@ impl<'a> InterpreterLeg<'a> {
                 self.translator.translate(segment, TranslateJob { text, context, source, target });
             }
             Action::Speak { segment, text, language } => self.speak(segment, text, language),
-            Action::Play { segment, hurried } => {
-                self.lane.play(segment, if hurried { Pace::Hurried } else { Pace::Usual });
-            }
+            Action::Play { segment, pace } => self.lane.play(segment, pace),
             Action::PlayCue { segment, cue } => {
                 self.lane.expect(segment);
                 let notice = self.hub.outside.notices.get(cue);
@@ -272,9 +270,14 @@ impl<'a> InterpreterLeg<'a> {
         }
     }
 
-    fn wish(&mut self, wish: VoiceWish) {
+    fn wish(&mut self, wish: Wish) {
         if let Some(own) = &mut self.own_voices {
             own.wish(wish);
+        }
+        if let Wish::Key(key) = wish {
+            self.room.key(now(), key);
+            self.act();
+            self.hub.translates(self.id, self.room.translates());
         }
     }
 
@@ -327,12 +330,4 @@ fn tap(hub: &Hub, line: &Line, room: &Room, leg: LegId) -> RoomTap {
     let tap = hub.open_room(name);
     tap.joined(now(), Joined { leg, id: line.id.clone(), language: None });
     tap
-}
-
-/// Never, where nothing can be wished.
-async fn next_wish(wishes: &mut Option<broadcast::Receiver<VoiceWish>>) -> Option<VoiceWish> {
-    match wishes {
-        Some(wishes) => wishes.recv().await.ok(),
-        None => std::future::pending().await,
-    }
 }

@@ -9,7 +9,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clients::{Answer, MadeVoice, VoiceKey, VoiceOwner, make_voice};
 use crate::config::{OwnVoices as Kept, Room};
-use crate::hub::{Hub, VoiceWish};
+use crate::hub::{Hub, Wish};
 use crate::report::Report;
 
 /// What a room does about its speakers' own voices.
@@ -65,17 +65,17 @@ impl OwnVoices {
     }
 
     /// A key was pressed, or somebody answered for a speaker.
-    pub(super) fn wish(&mut self, wish: VoiceWish) {
+    pub(super) fn wish(&mut self, wish: Wish) {
         match wish {
-            VoiceWish::Key('1') => self.answer(self.speakers[0].0, true),
-            VoiceWish::Key('2') => self.answer(self.speakers[1].0, true),
-            VoiceWish::Key('0') => {
+            Wish::Key('3') => self.answer(self.speakers[0].0, true),
+            Wish::Key('5') => self.answer(self.speakers[1].0, true),
+            Wish::Key('8') => {
                 for language in self.speakers.each_ref().map(|(language, _)| *language) {
                     self.answer(language, false);
                 }
             }
-            VoiceWish::Key(_) => {}
-            VoiceWish::Consent { language, yes } => self.answer(language, yes),
+            Wish::Key(_) => {}
+            Wish::Consent { language, yes } => self.answer(language, yes),
         }
     }
 

@@ -15,11 +15,16 @@ static ERROR: LazyLock<Vec<i16>> = LazyLock::new(|| notes(&[(622.0, 140), (523.0
 /// The same notes rising: all is well again. For where that could never be spoken.
 static AVAILABLE: LazyLock<Vec<i16>> =
     LazyLock::new(|| notes(&[(392.0, 140), (523.0, 140), (622.0, 220)], 0.16));
+/// Two soft notes, −24 dBFS, rising as a door that opens, and falling as one that closes.
+static JOINED: LazyLock<Vec<i16>> = LazyLock::new(|| notes(&[(523.0, 90), (784.0, 120)], 0.06));
+static LEFT: LazyLock<Vec<i16>> = LazyLock::new(|| notes(&[(784.0, 90), (523.0, 120)], 0.06));
 
 /// The samples of a cue, 16 kHz mono.
 pub(crate) fn samples(cue: Cue) -> &'static [i16] {
     match cue {
         Cue::Wait => &WAIT,
+        Cue::Joined => &JOINED,
+        Cue::Left => &LEFT,
         Cue::Error | Cue::Unavailable(_) => &ERROR,
         Cue::Available(_) => &AVAILABLE,
     }
@@ -45,7 +50,8 @@ mod tests {
 
     #[test]
     fn cues_are_short_and_as_loud_as_meant() {
-        for (cue, most_ms, peak) in [(Cue::Wait, 120, 0.03), (Cue::Error, 500, 0.16)] {
+        let soft = [(Cue::Wait, 120, 0.03), (Cue::Joined, 210, 0.06), (Cue::Left, 210, 0.06)];
+        for (cue, most_ms, peak) in soft.into_iter().chain([(Cue::Error, 500, 0.16)]) {
             let samples = samples(cue);
             assert!(samples.len() <= SAMPLE_RATE as usize * most_ms / 1_000);
             let loudest = f32::from(samples.iter().map(|s| s.abs()).max().unwrap()) / FULL;

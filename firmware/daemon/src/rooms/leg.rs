@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{Door, Entrance, Happening, Kind, task};
 use crate::config::{Room, Several};
-use crate::hub::{Hub, Inbox, Outlet, VoiceWish};
+use crate::hub::{Hub, Inbox, Outlet, Wish};
 use crate::leg::{Line, Listed};
 use crate::media::{Full, MAX_LANES};
 use crate::ports::Port;
@@ -78,7 +78,7 @@ async fn pass_on(leg: LegId, inbox: &Inbox, mut outlet: Outlet, door: &Door) {
             () = inbox.captured.notified() => Happening::Captured,
             Some(event) = outlet.playback.recv() => Happening::Media(event),
             Some(words) = outlet.words.recv() => Happening::Say(words),
-            Ok(VoiceWish::Key(key)) = wishes.recv() => Happening::Key(key),
+            Ok(Wish::Key(key)) = wishes.recv() => Happening::Key(key),
         };
         if door.send((leg, happening)).await.is_err() {
             return;

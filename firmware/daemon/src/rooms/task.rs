@@ -77,6 +77,7 @@ impl<'a> RoomTask<'a> {
             languages: hub.config.spoken(),
             pin: kind.pin.clone(),
             is_recorded: hub.recorder.is_on(),
+            hides_originals: kind.several.original_db.is_none(),
         };
         Self {
             hub,

@@ -2,8 +2,9 @@
 
 use audio_path::{LegId, Timestamp};
 
-use super::member::{About, Announcement, Member, Recording};
+use super::member::{About, Member, Recording};
 use super::{HOUSE, Mode, Order, Original, Room, collect};
+use crate::announcement::Announcement;
 use crate::{Action, Language};
 
 /// An interpretation that there is to be.
@@ -28,7 +29,7 @@ impl Room {
     }
 
     /// Whether it can be: nobody takes part whom it cannot be told that a machine translates.
-    fn translates(&self, talker: &Member, listener: &Member) -> bool {
+    pub(super) fn translates(&self, talker: &Member, listener: &Member) -> bool {
         let is_untold = talker.announcement.has_failed() || listener.announcement.has_failed();
         self.concerns(talker, listener) && !is_untold
     }
@@ -48,6 +49,7 @@ impl Room {
         let members = &self.members;
         self.translated.retain(|leg| members.iter().any(|member| member.leg == *leg && member.is_present()));
         self.arrange_interpretations();
+        self.mind_company(now);
         self.stop_listening();
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use audio_path::{LegId, Timestamp};
 
 use super::{Order, Room};
+use crate::Cue;
 use crate::phrases::Phrase;
 
 /// Wrong PINs that end it.
@@ -112,6 +113,7 @@ impl Room {
             member.interrupt(&mut self.out);
             super::collect(&mut self.out, leg, &[], &mut self.orders);
         }
+        self.tell_company(Cue::Joined);
         self.arrange(now);
     }
 }

@@ -1,7 +1,7 @@
 use audio_path::{LegId, SegmentId, Timestamp};
 
 use super::member::Member;
-use super::{Order, Room, collect};
+use super::{Order, Pace, Room, collect};
 use crate::outbox::Outbox;
 use crate::talker::Tongue;
 use crate::track::{Floor, Track};
@@ -83,7 +83,7 @@ impl Interpretation {
     fn advance(&mut self, now: Timestamp, speaking: bool, out: &mut Outbox) {
         self.track.tick(now, out);
         if self.may_go_on() {
-            let floor = Floor { speaking, holds: false, hurries: true };
+            let floor = Floor { speaking, holds: false, pace: Pace::Hurried };
             self.track.advance(now, floor, || None, out);
         }
     }

@@ -1,50 +1,17 @@
-use std::collections::VecDeque;
-use std::time::Duration;
-
 use audio_path::{Captured, LegId, SegmentId, Timestamp};
 
+use super::company::Company;
 use super::door::Door;
-use super::keys::Wishes;
 use super::{Order, Original, Pace, Room, collect};
-use crate::language::announcement;
+use crate::announcement::Announcement;
+use crate::keys::Wishes;
 use crate::outage::Outage;
 use crate::outbox::Outbox;
 use crate::phrases::Phrase;
-use crate::segment::{Segment, Stage, TTS_DEADLINE};
 use crate::talker::{Talker, Tongue};
 use crate::track::{Floor, Track};
-use crate::turns::{Delivery, Kind};
-use crate::{Action, Component, Event, Language, Manner};
-
-/// Where no announcement could be spoken nothing may be listened to: it is tried again.
-const ANNOUNCE_AGAIN: Duration = Duration::from_secs(5);
-
-/// Whether a member was told that a machine translates, or that he is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Announcement {
-    /// Nothing that concerns him is translated yet, and he was told of the rest.
-    NotDue,
-    Speaking,
-    /// It could not be spoken; it is tried again then.
-    FailedUntil(Timestamp),
-    SpeakingAgain,
-    Over,
-}
-
-impl Announcement {
-    pub(super) fn is_over(self) -> bool {
-        self == Self::Over
-    }
-
-    pub(super) fn is_over_or_not_due(self) -> bool {
-        matches!(self, Self::Over | Self::NotDue)
-    }
-
-    /// Whether it cannot be spoken.
-    pub(super) fn has_failed(self) -> bool {
-        matches!(self, Self::FailedUntil(_) | Self::SpeakingAgain)
-    }
-}
+use crate::turns::Kind;
+use crate::{Component, Event, Language, Manner};
 
 /// What an announcement is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +33,13 @@ impl About {
 pub(super) enum Recording {
     /// He is not.
     None,
+    Untold,
+    Told,
+}
+
+/// Whether a member was told how he learns of the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
     Untold,
     Told,
 }
@@ -93,6 +67,8 @@ pub(super) struct Member {
     /// What he heard last of the others, in words.
     pub(super) last_heard: String,
     pub(super) wishes: Wishes,
+    pub(super) keys: Keys,
+    pub(super) company: Company,
     /// He has not entered the room's PIN.
     pub(super) door: Option<Door>,
 }
@@ -116,6 +92,8 @@ impl Member {
             is_sounding: false,
             last_heard: String::new(),
             wishes: Wishes::default(),
+            keys: Keys::Untold,
+            company: Company::default(),
             door: None,
         }
     }
@@ -125,14 +103,12 @@ impl Member {
         if self.is_gone {
             return talker;
         }
-        let again = match self.announcement {
-            Announcement::FailedUntil(at) => Some(at),
-            _ => None,
-        };
+        let again = self.announcement.deadline();
         let outage = self.outage.deadline().filter(|_| self.is_concerned());
         let door = self.door.as_ref().and_then(Door::deadline);
         let echo = self.sounding.iter().map(|(_, until)| *until).min();
-        [again, door, outage, echo, talker, self.own.deadline(false)].into_iter().flatten().min()
+        let company = self.company.deadline();
+        [again, door, outage, echo, company, talker, self.own.deadline(false)].into_iter().flatten().min()
     }
 
     /// Whether anything of what he says or hears is translated.
@@ -165,18 +141,18 @@ impl Member {
 
     /// Tells him that a machine translates, where that concerns him, and that he is recorded, where he does not know.
     pub(super) fn announce(&mut self, now: Timestamp, out: &mut Outbox) {
-        let is_first = self.announcement == Announcement::NotDue;
-        self.announcement = if is_first { Announcement::Speaking } else { Announcement::SpeakingAgain };
-        let (machine, language) = announcement(self.language);
-        let recorded = Phrase::Recorded.words(language).0;
-        let owes = self.recording == Recording::Untold;
-        let texts = [self.about.machine().then_some(machine), owes.then_some(recorded)];
-        let text = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        self.say(now, Kind::Announcement, (&text, language), out);
+        self.announcement.begin();
+        let machine = self.about.machine().then_some(Phrase::Machine);
+        let recorded = (self.recording == Recording::Untold).then_some(Phrase::Recorded);
+        let keys = (self.keys == Keys::Untold).then_some(Phrase::PressStar);
+        let phrases: Vec<Phrase> = [machine, recorded, keys].into_iter().flatten().collect();
+        let id = self.talker.new_utterance();
+        self.own.tell(now, Kind::Announcement, id, [Phrase::sentences(&phrases, self.language)], out);
     }
 
     /// He was told.
     fn announced(&mut self, out: &mut Outbox) {
+        self.keys = Keys::Told;
         if self.about.machine() {
             self.announcement = Announcement::Over;
             out.emit(Event::Listening);
@@ -199,35 +175,20 @@ impl Member {
         is_told && self.is_present() && !self.wishes.is_muted
     }
 
-    /// Tells him something, in place of other words that he did not begin to hear.
-    pub(super) fn tell(&mut self, now: Timestamp, words: (&str, Language), out: &mut Outbox) {
-        self.hush(out);
+    /// Tells him something, in place of what he was told before.
+    pub(super) fn tell(&mut self, now: Timestamp, words: (String, Language), out: &mut Outbox) {
+        self.own.hush(out);
         self.own.expect_answer(now);
-        self.say(now, Kind::Words, words, out);
+        let id = self.talker.new_utterance();
+        self.own.tell(now, Kind::Reply, id, [words], out);
     }
 
     /// What is told to him is over.
     pub(super) fn interrupt(&mut self, out: &mut Outbox) {
-        self.hush(out);
+        self.own.hush(out);
         if self.own.is_playing() {
             self.own.stop(out);
         }
-    }
-
-    /// Forgets words that he did not begin to hear.
-    pub(super) fn hush(&mut self, out: &mut Outbox) {
-        for segment in self.own.turns.forget_words() {
-            out.act(Action::Discard { segment });
-        }
-    }
-
-    fn say(&mut self, now: Timestamp, kind: Kind, (text, language): (&str, Language), out: &mut Outbox) {
-        let segment = out.new_segment();
-        out.act(Action::Speak { segment, text: text.to_owned(), language });
-        let stage = Stage::Synthesising { deadline: now + TTS_DEADLINE };
-        let id = self.talker.new_utterance();
-        let segments = VecDeque::from([Segment::new(segment, id, text.to_owned(), [language; 2], stage)]);
-        self.own.turns.push(Delivery::told(kind, id, segments));
     }
 
     /// Plays what only he hears.
@@ -242,14 +203,14 @@ impl Member {
         loop {
             let outage = &mut self.outage;
             let notice = || outage.next_notice(now, false);
-            let Some(heard) = self.own.advance(now, Floor::default(), notice, out) else { return };
+            let Some(heard) = self.own.advance(now, Floor::default(), notice, out) else { break };
             if heard {
                 self.announced(out);
             } else {
                 if self.announcement.has_failed() {
                     self.own.spare_tone();
                 }
-                self.announcement = Announcement::FailedUntil(now + ANNOUNCE_AGAIN);
+                self.announcement.fail(now);
             }
         }
     }
@@ -264,10 +225,11 @@ impl Room {
                 continue;
             }
             let before = member.announcement;
-            if matches!(before, Announcement::FailedUntil(at) if at <= now) {
+            if before.is_due_again(now) {
                 member.announce(now, &mut self.out);
             }
             member.advance(now, &mut self.out);
+            member.keep_company(now, &mut self.out);
             let is_new = member.announcement != before;
             let pace = member.pace();
             if let Some(segment) = collect(&mut self.out, leg, &[pace], &mut self.orders) {

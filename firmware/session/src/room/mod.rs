@@ -7,6 +7,7 @@
 //! [`Room::next_deadline`] when to call [`Room::tick`].
 
 mod arrange;
+mod company;
 mod door;
 mod echoes;
 mod house;
@@ -21,7 +22,7 @@ use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
 
 use crate::outbox::{Discards, Outbox};
 use crate::talker::Told;
-use crate::{Action, Component, FrameCounts, Input, Language, UtteranceId};
+use crate::{Action, Component, Cue, FrameCounts, Input, Language, UtteranceId};
 pub use house::HOUSE;
 use interpretation::Interpretation;
 use member::{Member, Recording};
@@ -87,11 +88,15 @@ impl Room {
     pub fn leave(&mut self, now: Timestamp, leg: LegId) {
         let present = self.members.iter_mut().find(|member| member.leg == leg && !member.is_gone);
         let Some(member) = present else { return };
+        let was_in = member.is_present();
         member.is_gone = true;
         member.talker.break_off(now);
         for of in &mut self.interpretations {
             of.lose_listener(leg, &mut self.out);
             collect(&mut self.out, of.talker, &[], &mut self.orders);
+        }
+        if was_in {
+            self.tell_company(Cue::Left);
         }
         self.arrange(now);
         self.go_on(now);
@@ -258,10 +263,10 @@ fn collect(
     let mut begins = None;
     for action in out.actions.drain(..) {
         orders.push_back(match action {
-            Action::Play { segment, hurried } => {
+            Action::Play { segment, pace: of_all } => {
                 begins = Some(segment);
                 let at_pace = |&(leg, pace)| match pace {
-                    Pace::Usual if hurried => (leg, Pace::Hurried),
+                    Pace::Usual => (leg, of_all),
                     pace => (leg, pace),
                 };
                 Order::Play { leg, segment, listeners: listeners.iter().map(at_pace).collect() }

@@ -53,6 +53,8 @@ pub struct Rules {
     pub pin: Option<Pin>,
     /// Whether everybody is told that he is recorded, translated or not.
     pub is_recorded: bool,
+    /// Whether no voice is heard under its translation.
+    pub hides_originals: bool,
 }
 
 /// How a member hears another's own voice.
@@ -66,9 +68,10 @@ pub enum Original {
 }
 
 /// How fast a listener hears speech.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
     /// As it is spoken.
+    #[default]
     Usual,
     /// Slower, as he wants it.
     Slow,

@@ -1,0 +1,37 @@
+use super::Phrase;
+
+pub(super) const WORDS: [&str; Phrase::COUNT] = [
+    "Eine Maschine übersetzt dieses Gespräch.",
+    "Drücken Sie Stern, um die Tasten zu hören.",
+    "1 wiederholt. 2 ist langsamer. 4 und 6 machen Stimmen leiser und lauter. 7 schaltet Sie stumm. 9 \
+     wechselt Ihre Sprache. 0 schaltet den Übersetzer aus.",
+    "1 wiederholt. 2 ist langsamer. 9 wählt die Sprache, die gesprochen wird. 0 schaltet den Übersetzer \
+     aus.",
+    "3 und 5 sind für Ihre eigenen Stimmen. 8 vergisst sie.",
+    "Es gibt nichts zu wiederholen.",
+    "Langsamer.",
+    "Übliches Tempo.",
+    "Stimmen leiser.",
+    "Stimmen lauter.",
+    "Leiser geht es nicht.",
+    "Lauter geht es nicht.",
+    "Hier wird nicht übersetzt.",
+    "Hier hört man nur die Übersetzung.",
+    "Sie sind stumm.",
+    "Man hört Sie wieder.",
+    "Der Übersetzer ist aus.",
+    "Der Übersetzer ist an.",
+    "Sie sprechen Deutsch.",
+    "Beide Sprachen werden erkannt.",
+    "Es gibt keine andere Sprache.",
+    "Bitte geben Sie die PIN ein.",
+    "Das ist nicht die PIN. Bitte geben Sie sie noch einmal ein.",
+    "Das ist nicht die PIN. Auf Wiederhören.",
+    "Sie sind in der Konferenz. Sonst ist niemand da.",
+    "Dieses Gespräch wird aufgezeichnet.",
+    "Drücken Sie {key}, um mit Ihrer eigenen Stimme gehört zu werden.",
+    "Man wird Sie mit Ihrer eigenen Stimme hören.",
+    "Ihre eigenen Stimmen sind vergessen.",
+    "Die Übersetzung ist zurzeit nicht möglich.",
+    "Die Übersetzung geht wieder.",
+];
