@@ -203,14 +203,8 @@ fn who_is_recorded_is_told_with_the_announcement() {
             told.push((segment, text));
         }
     }
-    assert_eq!(
-        told[0].1,
-        "A machine translates this call. This call is recorded. Press star to hear the keys."
-    );
-    assert_eq!(
-        told[1].1,
-        "Una máquina traduce esta llamada. Esta llamada se graba. Pulse asterisco para oír las teclas."
-    );
+    assert_eq!(told[0].1, "A machine translates this call. This call is recorded. Star for help.");
+    assert_eq!(told[1].1, "Una máquina traduce esta llamada. Esta llamada se graba. Asterisco para ayuda.");
     for (segment, _) in told {
         assert!(!room.may_be_overheard());
         room.handle(now, Input::SpeechReady { segment });
@@ -492,7 +486,7 @@ fn keys_repeat_slow_down_and_are_confirmed_in_both_languages() {
     assert_eq!(spoken_words(&simulation)[translations..], spoken_words(&simulation)[4..translations]);
     simulation.press("2#");
     simulation.run(secs(50));
-    let hint = ["Press star to hear the keys.", "Pulse asterisco para oír las teclas."];
+    let hint = ["Star for help.", "Asterisco para ayuda."];
     assert_eq!(replies(&simulation, secs(42)), hint, "the last of many is enough");
     assert_eq!(simulation.paces.last(), Some(&Pace::Usual));
     assert_eq!((errors(&simulation), simulation.echo_recognised), (0, 0));

@@ -30,7 +30,7 @@ fn who_is_alone_is_told_once_and_hears_that_the_line_is_not_dead() {
     let mut callers = vec![caller(1, "en", &[]), caller(2, "en", &[])];
     (callers[1].joins, callers[1].leaves) = (secs(30), secs(40));
     let simulation = run(CONFERENCE, callers, secs(70));
-    let keys = format!("{ALONE} Press star to hear the keys.");
+    let keys = format!("{ALONE} Star for help.");
     assert_eq!(heard(&simulation, 1, 0, 3), [keys.as_str()]);
     assert!(longest_silence(&simulation, 1, 0, 30) < secs(8));
     assert!(heard(&simulation, 1, 3, 30).iter().all(|cue| *cue == "wait"));
@@ -50,7 +50,7 @@ fn who_enters_the_pin_first_is_told_that_he_is_in() {
     assert_eq!(heard(&simulation, 1, 0, 6), ["Introduzca el PIN."]);
     simulation.press(1, "24");
     simulation.run(secs(9));
-    let alone = "Está en la conferencia. No hay nadie más. Pulse asterisco para oír las teclas.";
+    let alone = "Está en la conferencia. No hay nadie más. Asterisco para ayuda.";
     assert_eq!(heard(&simulation, 1, 6, 9), [alone]);
     // Who stands at the door is no company.
     simulation.call(caller(2, "en", &[]));

@@ -154,7 +154,7 @@ fn keys_are_told_in_the_callers_language_and_others_tell_how() {
     for (key, from) in ["3", "5", "8", "#", "A"].into_iter().zip((5..).step_by(4)) {
         simulation.press(3, key);
         simulation.run(secs(from + 4));
-        assert_eq!(told(&simulation, 3, secs(from)), ["Appuyez sur étoile pour entendre les touches."]);
+        assert_eq!(told(&simulation, 3, secs(from)), ["Étoile pour l'aide."]);
     }
     simulation.press(3, "*");
     simulation.run(secs(27));

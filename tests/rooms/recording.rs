@@ -2,7 +2,7 @@
 
 use super::*;
 
-const RECORDED: &str = "This call is recorded. Press star to hear the keys.";
+const RECORDED: &str = "This call is recorded. Star for help.";
 
 fn texts(simulation: &RoomSimulation, leg: u32) -> Vec<&str> {
     simulation.phone(LegId(leg)).heard.iter().filter_map(text).collect()
@@ -41,7 +41,7 @@ fn each_is_told_in_his_language_before_he_is_overheard() {
     assert_eq!(texts(&simulation, 1), [RECORDED, "A machine translates this call."], "he knows of the keys");
     assert_eq!(
         texts(&simulation, 3),
-        ["Una máquina traduce esta llamada. Esta llamada se graba. Pulse asterisco para oír las teclas."]
+        ["Una máquina traduce esta llamada. Esta llamada se graba. Asterisco para ayuda."]
     );
     assert_eq!(when_told_of_recording(&simulation, 3), when_told(&simulation, 3));
     simulation.press(2, "7");

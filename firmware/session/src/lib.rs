@@ -81,7 +81,7 @@
 //!     _ => None,
 //! });
 //! let (segment, text) = told.expect("he is told");
-//! assert_eq!(text, "Una máquina traduce esta llamada. Pulse asterisco para oír las teclas.");
+//! assert_eq!(text, "Una máquina traduce esta llamada. Asterisco para ayuda.");
 //!
 //! // It is played to him alone, once it is spoken.
 //! room.handle(now, ben, Input::SpeechReady { segment });

@@ -2,7 +2,7 @@ use super::Phrase;
 
 pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "A machine translates this call.",
-    "Press star to hear the keys.",
+    "Star for help.",
     "1 repeats. 2 is slower. 4 and 6 make voices softer and louder. 7 mutes you. 9 changes your language. \
      0 turns the translator off.",
     "1 repeats. 2 is slower. 9 chooses the language that is spoken. 0 turns the translator off.",

@@ -2,7 +2,7 @@ use super::Phrase;
 
 pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Une machine traduit cet appel.",
-    "Appuyez sur étoile pour entendre les touches.",
+    "Étoile pour l'aide.",
     "1 répète. 2 ralentit. 4 et 6 baissent et montent les voix. 7 vous rend muet. 9 change votre langue. 0 \
      éteint le traducteur.",
     "1 répète. 2 ralentit. 9 choisit la langue qui est parlée. 0 éteint le traducteur.",

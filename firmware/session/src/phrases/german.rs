@@ -2,7 +2,7 @@ use super::Phrase;
 
 pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Eine Maschine übersetzt dieses Gespräch.",
-    "Drücken Sie Stern, um die Tasten zu hören.",
+    "Stern für Hilfe.",
     "1 wiederholt. 2 ist langsamer. 4 und 6 machen Stimmen leiser und lauter. 7 schaltet Sie stumm. 9 \
      wechselt Ihre Sprache. 0 schaltet den Übersetzer aus.",
     "1 wiederholt. 2 ist langsamer. 9 wählt die Sprache, die gesprochen wird. 0 schaltet den Übersetzer \

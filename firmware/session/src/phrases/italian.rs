@@ -2,7 +2,7 @@ use super::Phrase;
 
 pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Una macchina traduce questa chiamata.",
-    "Prema asterisco per sentire i tasti.",
+    "Asterisco per aiuto.",
     "1 ripete. 2 è più lento. 4 e 6 abbassano e alzano le voci. 7 la rende muto. 9 cambia la sua lingua. 0 \
      spegne il traduttore.",
     "1 ripete. 2 è più lento. 9 sceglie la lingua che si parla. 0 spegne il traduttore.",

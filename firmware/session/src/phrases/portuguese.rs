@@ -2,7 +2,7 @@ use super::Phrase;
 
 pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Uma máquina traduz esta chamada.",
-    "Prima asterisco para ouvir as teclas.",
+    "Asterisco para ajuda.",
     "1 repete. 2 é mais lento. 4 e 6 baixam e aumentam as vozes. 7 silencia-o. 9 muda a sua língua. 0 \
      desliga o tradutor.",
     "1 repete. 2 é mais lento. 9 escolhe a língua que se fala. 0 desliga o tradutor.",

@@ -2,7 +2,7 @@ use super::Phrase;
 
 pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Una máquina traduce esta llamada.",
-    "Pulse asterisco para oír las teclas.",
+    "Asterisco para ayuda.",
     "1 repite. 2 es más lento. 4 y 6 bajan y suben las voces. 7 le silencia. 9 cambia su idioma. 0 apaga \
      el traductor.",
     "1 repite. 2 es más lento. 9 elige el idioma que se habla. 0 apaga el traductor.",
