@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::words::shown;
 
+/// What took so long to fail is not tried again by whoever waits for it.
+const SPENT_AFTER: Duration = Duration::from_secs(1);
+
 /// What kind of failure it is, and so who can do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
@@ -73,13 +76,30 @@ pub struct Failure {
     pub detail: String,
     /// How long the service asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// It took the time in which the same could have been tried again.
+    pub is_spent: bool,
+    /// Nobody took the connection, so nothing was asked.
+    pub is_unreached: bool,
 }
 
 impl Failure {
     /// A failure; `detail`, which may be a vendor's words, is cut to one line of 200 characters without keys and control
     /// characters.
     pub fn new(kind: FailureKind, detail: impl AsRef<str>) -> Self {
-        Self { kind, detail: shown(detail.as_ref()).chars().take(200).collect(), retry_after: None }
+        let detail = shown(detail.as_ref()).chars().take(200).collect();
+        Self { kind, detail, retry_after: None, is_spent: false, is_unreached: false }
+    }
+
+    /// The same, of a connection that was not made.
+    #[must_use]
+    pub fn unreached(self) -> Self {
+        Self { is_unreached: true, ..self }
+    }
+
+    /// The same, of what was begun so long ago.
+    #[must_use]
+    pub fn after(self, spent: Duration) -> Self {
+        Self { is_spent: self.is_spent || spent >= SPENT_AFTER, ..self }
     }
 
     /// The failure that an HTTP status stands for with most services; `retry_after` is that header, in seconds or not.

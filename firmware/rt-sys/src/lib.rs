@@ -11,5 +11,5 @@ pub mod socket;
 mod tick;
 mod wake;
 
-pub use tick::{Ticker, monotonic_nanos, sleep_until};
+pub use tick::{Ticker, monotonic_nanos, sleep_until, wall_clock_offset_nanos};
 pub use wake::{Wake, WakeListener};

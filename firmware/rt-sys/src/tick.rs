@@ -14,6 +14,14 @@ pub fn monotonic_nanos() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// What the wall clock is ahead of the monotonic one, in nanoseconds. It changes when the wall clock is set, and by no
+/// more than reading both takes otherwise; it says nothing of what the time is.
+pub fn wall_clock_offset_nanos() -> i64 {
+    let wall = clock_gettime(ClockId::Realtime);
+    let nanos = wall.tv_sec.saturating_mul(1_000_000_000).saturating_add(wall.tv_nsec);
+    nanos.saturating_sub(monotonic_nanos() as i64)
+}
+
 /// Sleeps until `nanos` on the monotonic clock; at once, or early for a signal, where that is past.
 pub fn sleep_until(nanos: u64) {
     // The only failure is an early return for a signal, which the caller's loop bears.
@@ -76,6 +84,13 @@ fn timespec(nanos: u64) -> Timespec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_nobody_sets_keeps_its_distance() {
+        let before = wall_clock_offset_nanos();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(wall_clock_offset_nanos().abs_diff(before) < 1_000_000_000);
+    }
 
     #[test]
     fn missed_ticks_are_counted_and_do_not_shift_the_grid() {

@@ -56,7 +56,6 @@ struct World {
     recovery: Recovery,
     request: Option<Request>,
     retry_at: Option<Timestamp>,
-    renewed_at: Option<Timestamp>,
     next_clause: Timestamp,
     log: Log,
     random: u32,
@@ -73,7 +72,6 @@ impl World {
             recovery: Recovery::new(),
             request: None,
             retry_at: None,
-            renewed_at: None,
             next_clause: start,
             log: Log::default(),
             random: 1,
@@ -107,15 +105,13 @@ impl World {
             self.engines[CLOUD].answered(self.now, request.permit, request.answer);
             self.told(request.answer);
         }
-        if self.renewed_at.take_if(|at| self.now >= *at).is_some()
-            || self.retry_at.take_if(|at| self.now >= *at).is_some()
-        {
+        if self.retry_at.take_if(|at| self.now >= *at).is_some() {
             self.log.retried.push(self.elapsed());
             let permit = self.engines[CLOUD].ask_again(self.now);
             self.send(permit);
         }
         let probe = self.engines[CLOUD].next_probe().is_some_and(|at| self.now >= at);
-        if probe && self.request.is_none() && self.retry_at.is_none() && self.renewed_at.is_none() {
+        if probe && self.request.is_none() && self.retry_at.is_none() {
             let permit = self.engines[CLOUD].ask_again(self.now);
             self.send(permit);
         }
@@ -141,7 +137,7 @@ impl World {
                 self.send(permit);
             }
             Serving::Engine(DEVICE) => {
-                let permit = self.engines[DEVICE].insist(self.now);
+                let permit = self.engines[DEVICE].insist(self.now).expect("it never fails");
                 self.engines[DEVICE].answered(self.now, permit, Ok(()));
                 self.log.served.push(self.elapsed());
             }
@@ -167,22 +163,19 @@ impl World {
             return;
         };
         let draw = self.draw();
-        let failed = Failed { failure, deadline: self.now + secs(2), spare: true, restartable: true, draw };
-        for step in self.recovery.failed(self.now, &mut self.engines[CLOUD], failed) {
-            match step {
-                Step::Retry { at } => self.retry_at = Some(at),
-                Step::Renew { until } => self.renewed_at = Some(until),
-                Step::FailOver => {
-                    let before = self.chain.serving();
-                    let standings = self.standings();
-                    let serving = self.chain.fail_over(self.now, CLOUD, &standings);
-                    if serving != before {
-                        self.recovery.failed_over(true);
-                        self.log.switched.push((self.elapsed(), serving));
-                    }
+        let failed = Failed { failure, deadline: self.now + secs(2), spare: true, draw };
+        match self.recovery.failed(self.now, &mut self.engines[CLOUD], failed) {
+            Some(Step::Retry { at }) => self.retry_at = Some(at),
+            Some(Step::FailOver) => {
+                let before = self.chain.serving();
+                let standings = self.standings();
+                let serving = self.chain.fail_over(self.now, CLOUD, &standings);
+                if serving != before {
+                    self.recovery.failed_over(true);
+                    self.log.switched.push((self.elapsed(), serving));
                 }
-                Step::Restart => {}
             }
+            None => {}
         }
     }
 }

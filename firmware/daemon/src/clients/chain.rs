@@ -71,6 +71,17 @@ impl<P> Line<P> {
         serving
     }
 
+    /// Has whose turn it is made ready before he is needed, as `ready` does it; nobody who is left alone, or is to be
+    /// proven first. That it fails is held against him.
+    pub(super) async fn warm<F: Future<Output = Result<(), Failure>>>(&self, ready: impl FnOnce(usize) -> F) {
+        let index = self.current(true);
+        let engine = &self.stage.engines[index];
+        let Some(permit) = engine.permit_to_warm() else { return };
+        if let Err(failure) = ready(index).await {
+            engine.answered(self.stage.name, permit, Some(&failure));
+        }
+    }
+
     /// Begins an effort that is of no more use after `within`; for `pause` see [`Self::current`].
     pub(super) fn effort(&self, within: Duration, pause: bool) -> Effort<'_, P> {
         Effort {
@@ -117,26 +128,17 @@ impl<P> Line<P> {
             self.fail_over(place, index);
             return Next::GiveUp;
         }
-        let failed = Failed {
-            failure: meaning,
-            deadline,
-            spare: index < last,
-            restartable: false,
-            draw: fastrand::u32(..),
-        };
-        let steps =
-            place.recoveries[index].failed(now(), &mut lock(&self.stage.engines[index].state), failed);
+        let failed = Failed { failure: meaning, deadline, spare: index < last, draw: fastrand::u32(..) };
+        let step = place.recoveries[index].failed(now(), &mut lock(&self.stage.engines[index].state), failed);
         self.count(place, index);
-        for step in steps {
-            match step {
-                Step::Retry { at } => return Next::Again { at },
-                Step::FailOver => return Next::Other(self.fail_over(place, index)),
-                // The failed attempt ended its connection: the next one makes all anew. Nothing could be restarted alone.
-                Step::Renew { .. } | Step::Restart => {}
+        match step {
+            Some(Step::Retry { at }) => Next::Again { at },
+            Some(Step::FailOver) => Next::Other(self.fail_over(place, index)),
+            None => {
+                self.fail_over(place, index);
+                Next::GiveUp
             }
         }
-        self.fail_over(place, index);
-        Next::GiveUp
     }
 }
 
@@ -202,8 +204,8 @@ impl<P> Effort<'_, P> {
     }
 
     /// The turn's line broke after it had served. That is a failure of the engine's, and counted against its health and
-    /// its breaker as any other; but a new line is a new request and not the retry of a failed one, and no step of a
-    /// recovery: where it breaks seldom, it may do so for ever.
+    /// its breaker as any other, and the new line is a soft recovery; but it is a new request and not the retry of a failed
+    /// one: where it breaks seldom, it may do so for ever.
     pub(super) fn interrupted<T>(&mut self, failure: Failure) -> Option<T> {
         let (now, draw) = (now(), fastrand::u32(..NEW_LINE_DRAWS));
         let Some(at) = Backoff::new().next(now, meaning(&failure), self.deadline, draw) else {
@@ -214,6 +216,7 @@ impl<P> Effort<'_, P> {
             stage.engines[self.index].answered(stage.name, permit, Some(&failure));
         }
         self.served();
+        lock(&self.line.place).recoveries[self.index].interrupted(now);
         self.again = Some(at);
         None
     }
@@ -257,7 +260,7 @@ impl<P> Drop for Effort<'_, P> {
 fn permit<P>(engine: &Shared<P>, again: bool, is_last: bool) -> Option<Permit> {
     let mut state = lock(&engine.state);
     match (is_last, again) {
-        (true, _) => Some(state.insist(now())),
+        (true, _) => state.insist(now()),
         (false, true) => state.ask_again(now()),
         (false, false) => state.ask(now()),
     }

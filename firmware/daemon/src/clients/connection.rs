@@ -5,7 +5,7 @@ use std::time::Duration;
 use engines::wyoming::{Decoder, Limits, Message};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::tls;
 use crate::endpoint::Endpoint;
@@ -43,10 +43,12 @@ impl Connection {
                 Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
             })
         };
+        let began = Instant::now();
         let stream = timeout(CONNECT_DEADLINE, connecting)
             .await
-            .map_err(|_| Failure::new(FailureKind::Network, format!("{endpoint}: no connection in time")))?
-            .map_err(|error| not_connected(endpoint, &error))?;
+            .map_err(|_| Failure::new(FailureKind::Network, format!("{endpoint}: no connection in time")))
+            .and_then(|connected| connected.map_err(|error| not_connected(endpoint, &error)))
+            .map_err(|failure| failure.unreached().after(began.elapsed()))?;
         Ok(Self { stream, decoder: Decoder::new(Limits::default()), buffer: Box::new([0; READ_BYTES]) })
     }
 
@@ -152,11 +154,11 @@ impl Pool {
         }
     }
 
-    /// Makes sure that a connection waits. A server that cannot be reached now may be when it is needed.
-    pub(super) async fn warm(&self) {
-        if let Ok(connection) = self.take().await {
-            self.put(connection);
-        }
+    /// Makes sure that a connection waits.
+    pub(super) async fn warm(&self) -> Result<(), Failure> {
+        let connection = self.take().await?;
+        self.put(connection);
+        Ok(())
     }
 
     fn pop(&self) -> Option<Connection> {

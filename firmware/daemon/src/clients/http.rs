@@ -1,15 +1,16 @@
 //! Requests to the providers that are asked over HTTP.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engines::http::Request;
 use engines::{Failure, FailureKind};
-use reqwest::header::{CONTENT_ENCODING, HeaderValue};
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::tls;
 
-/// How long a server may take to accept a connection, TLS included.
-const CONNECT_DEADLINE: Duration = Duration::from_millis(1_600);
+/// How long a server may take to accept a connection, TLS included; less than any request may, so that both are told apart.
+const CONNECT_DEADLINE: Duration = Duration::from_millis(1_400);
 /// Connections to a server that are kept for the next request: more are only needed while many legs ask at once.
 const MOST_IDLE: usize = 8;
 
@@ -43,7 +44,9 @@ pub(crate) async fn send(client: &reqwest::Client, request: Request) -> Result<r
         value.set_sensitive(true);
         builder = builder.header(*name, value);
     }
-    let response = builder.body(request.body).send().await.map_err(|error| broke(&error))?;
+    let began = Instant::now();
+    let sent = builder.body(request.body).send().await;
+    let response = sent.map_err(|error| broke(&error).after(began.elapsed()))?;
     if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         // Nobody asked for that, and a little of it may be much.
         return Err(Failure::new(FailureKind::Protocol, "the answer is compressed"));
@@ -53,7 +56,17 @@ pub(crate) async fn send(client: &reqwest::Client, request: Request) -> Result<r
 
 /// The answer's `Retry-After`.
 pub(crate) fn retry_after(response: &reqwest::Response) -> Option<String> {
-    response.headers().get("retry-after")?.to_str().ok().map(str::to_owned)
+    retry_after_in(response.headers())
+}
+
+/// `Retry-After`, in seconds where it can be read. A moment counts from the answer's own `Date`: what the box takes the
+/// time to be does not matter.
+pub(crate) fn retry_after_in(headers: &HeaderMap) -> Option<String> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let moment = |text| DateTimeParser::new().parse_timestamp(text).ok().map(jiff::Timestamp::as_second);
+    let (after, date) = (text(RETRY_AFTER)?, text(DATE));
+    let wait = moment(after).zip(date.and_then(moment)).map(|(until, now)| until.saturating_sub(now).max(0));
+    Some(wait.map_or_else(|| after.to_owned(), |seconds| seconds.to_string()))
 }
 
 /// The next piece of a body.
@@ -80,9 +93,33 @@ pub(crate) async fn body(mut response: reqwest::Response, at_most: usize) -> Res
 /// What a failed request or a broken body means.
 fn broke(error: &reqwest::Error) -> Failure {
     let failure = tls::failure_of(error);
-    if error.is_timeout() && !error.is_connect() {
-        Failure { kind: FailureKind::Slow, ..failure }
-    } else {
-        failure
+    match (error.is_connect(), error.is_timeout()) {
+        (true, _) => failure.unreached(),
+        (false, true) => Failure { kind: FailureKind::Slow, ..failure },
+        (false, false) => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_so_long_after_the_answers_own_date() {
+        let named = |after: &'static str, date: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
+            headers.extend(date.map(|date| (DATE, HeaderValue::from_static(date))));
+            retry_after_in(&headers)
+        };
+        let date = Some("Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(named("Wed, 21 Oct 2026 07:29:30 GMT", date).as_deref(), Some("90"));
+        assert_eq!(named("Wed, 21 Oct 2026 07:27:00 GMT", date).as_deref(), Some("0"), "it is past");
+        assert_eq!(named(" 7 ", date).as_deref(), Some("7"));
+        assert_eq!(retry_after_in(&HeaderMap::new()), None);
+        for (after, date) in [("Wed, 21 Oct 2026 07:29:30 GMT", None), ("soon", date)] {
+            let failure = Failure::of_status(429, named(after, date).as_deref());
+            assert_eq!(failure.retry_after, None, "nobody can tell");
+        }
     }
 }

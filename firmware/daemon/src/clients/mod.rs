@@ -45,6 +45,8 @@ pub use tts::{MadeVoice, Profiles, SpeakJob, Speaker, VoiceKey, VoiceOwner, make
 
 /// How often it is seen whether an engine is due for a probe.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// The wall clock was set where it moved by more against the monotonic one: no certificate depends on less.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// How long a probe may take; longer than a connection may, so that both are told apart.
 const PROBE_DEADLINE: Duration = Duration::from_millis(1_900);
 /// How long something real may take.
@@ -147,17 +149,31 @@ impl Outside {
     /// Tries every engine, then has `notices` spoken and looks after the engines, for ever: those that failed, and
     /// those of which nothing was heard for long. Calls are answered all the same.
     pub async fn watch(&self, notices: &[Cue]) {
+        let clock = rt_sys::wall_clock_offset_nanos();
         join_all(self.probe(true)).await;
-        tokio::join!(self.notices.prepare(&self.tts, &self.transport, notices), self.look_after());
+        tokio::join!(self.notices.prepare(&self.tts, &self.transport, notices), self.look_after(clock));
     }
 
-    async fn look_after(&self) {
+    /// `clock` is how far the wall clock was ahead when the engines were tried.
+    async fn look_after(&self, mut clock: i64) {
         loop {
             sleep(PROBE_EVERY).await;
+            let before = std::mem::replace(&mut clock, rt_sys::wall_clock_offset_nanos());
+            if clock.abs_diff(before) >= CLOCK_STEP.as_nanos() as u64 {
+                self.clock_was_set();
+            }
             // One that takes its time holds no other up.
             drop(self.probe(false));
             self.translations.forget_old(now());
         }
+    }
+
+    fn clock_was_set(&self) {
+        log::info!("this machine's clock was set");
+        self.asr.clock_was_set();
+        self.mt.clock_was_set();
+        self.tts.clock_was_set();
+        self.emotion.iter().for_each(|stage| stage.clock_was_set());
     }
 
     /// How it is with the glossary, for the status.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use audio_path::Timestamp;
 use engines::{Failure, FailureKind};
-use session::recovery::{self, BreakerState, HealthState, Permit, RecoveryCounts, Standing};
+use session::recovery::{self, BreakerState, HealthState, Permit, RecoveryCounts, Standing, Tier};
 
 use super::advice::Site;
 use crate::config::Engine;
@@ -94,6 +94,11 @@ impl EngineReport {
 }
 
 impl Known {
+    /// Whether nothing reached it, so that to knock costs nothing.
+    fn is_unreached(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.is_unreached)
+    }
+
     fn is_doubted(&self, now: Timestamp) -> bool {
         self.doubted && self.doubt_tried.is_none_or(|at| now.since(at) >= DOUBT_EVERY)
     }
@@ -106,6 +111,8 @@ pub(super) struct Due {
     permit: Option<Permit>,
     /// It failed, or is doubted: whether it works is seen by what it is for.
     pub(super) real: bool,
+    /// It failed, and is asked anew from the start.
+    renewed: bool,
 }
 
 impl<P> Stage<P> {
@@ -138,6 +145,8 @@ impl<P> Stage<P> {
     }
 
     /// The engines that are to be tried now: `all`, or those that failed and those of which nothing was heard for long.
+    /// Whoever is left alone is tried by his breaker's leave only; where nobody takes connections, it is seen whether that
+    /// has changed.
     pub(super) fn due(&self, all: bool) -> Vec<Due> {
         let engines = self.engines.iter().enumerate();
         engines.filter_map(|(index, engine)| engine.due(index, all)).collect()
@@ -145,7 +154,14 @@ impl<P> Stage<P> {
 
     /// What came of trying one of them.
     pub(super) fn probed(&self, due: Due, outcome: &Result<(), Failure>) {
-        self.engines[due.index].probed(self.name, due.permit, outcome.as_ref().err());
+        let index = due.index;
+        self.engines[index].probed(self.name, due, outcome.as_ref().err());
+    }
+
+    /// The machine's clock was set: who was not trusted because of it may be trusted now.
+    pub(super) fn clock_was_set(&self) {
+        let expired = |engine: &&Shared<P>| engine.failed_of(FailureKind::Certificate);
+        self.engines.iter().filter(expired).for_each(|engine| lock(&engine.state).hope(now()));
     }
 
     /// How each engine does.
@@ -167,38 +183,60 @@ impl<P> Shared<P> {
         if known.trying {
             return None;
         }
-        let doubted = known.is_doubted(now);
-        let permit = if all || state.next_probe().is_some_and(|at| at <= now) {
-            Some(state.ask_again(now)?)
-        } else if doubted || now.since(known.heard) >= self.role.look_every {
-            None
-        } else {
-            return None;
-        };
+        let (doubted, failed) = (known.is_doubted(now), known.fault.is_some());
+        let left_alone = state.breaker() != BreakerState::Closed;
+        let looks = doubted || now.since(known.heard) >= self.role.look_every;
+        let permit =
+            if all || state.next_probe().is_some_and(|at| at <= now) || (looks && failed && !left_alone) {
+                Some(state.ask_again(now)?)
+            } else if looks && (!left_alone || known.is_unreached()) {
+                None
+            } else {
+                return None;
+            };
         known.trying = true;
         if doubted {
             (known.doubted, known.doubt_tried) = (false, Some(now));
         }
-        Some(Due { index, permit, real: doubted || known.fault.is_some() })
+        let knocks = left_alone && permit.is_none();
+        let real = (doubted || failed) && !knocks;
+        Some(Due { index, permit, real, renewed: real && failed && self.role.alone })
     }
 
-    fn probed(&self, stage: &str, permit: Option<Permit>, failure: Option<&Failure>) {
-        let before = {
+    fn probed(&self, stage: &str, due: Due, failure: Option<&Failure>) {
+        let (before, was_unreached) = {
             let mut known = lock(&self.known);
             (known.trying, known.heard) = (false, now());
-            known.fault.as_ref().map(|fault| fault.kind)
+            if due.renewed {
+                known.recoveries.add(Tier::Hard, failure.is_none());
+            }
+            (known.fault.as_ref().map(|fault| fault.kind), known.is_unreached())
+        };
+        let permit = match due.permit {
+            None if was_unreached => {
+                // Where nobody took connections and somebody does now, all is new.
+                if failure.is_none() {
+                    lock(&self.state).hope(now());
+                }
+                None
+            }
+            None if !self.role.alone || before == failure.map(|failure| failure.kind) => None,
+            None => lock(&self.state).ask_again(now()),
+            permit => permit,
         };
         match permit {
             // Only calls tell whether it goes on with what it heard; the breaker lets the next one try.
             Some(permit) if !self.role.alone => lock(&self.state).answered(now(), permit, Ok(())),
-            None if !self.role.alone => {}
             Some(permit) => self.learned(stage, permit, failure, meaning_of_trial),
-            None if before != failure.map(|failure| failure.kind) => {
-                let permit = lock(&self.state).insist(now());
-                self.learned(stage, permit, failure, meaning_of_trial);
-            }
+            // It is known, or callers were failed meanwhile.
             None => {}
         }
+    }
+
+    /// Leave to have a connection ready: none before it is proven that it works.
+    pub(super) fn permit_to_warm(&self) -> Option<Permit> {
+        let mut state = lock(&self.state);
+        (state.breaker() == BreakerState::Closed).then(|| state.ask_again(now())).flatten()
     }
 
     /// Remembers what came of a caller's request, and says so where it changes something.
@@ -249,6 +287,10 @@ impl<P> Shared<P> {
         lock(&self.known).fault.clone()
     }
 
+    fn failed_of(&self, kind: FailureKind) -> bool {
+        lock(&self.known).fault.as_ref().is_some_and(|fault| fault.kind == kind)
+    }
+
     pub(super) fn count(&self, recoveries: RecoveryCounts) {
         lock(&self.known).recoveries.include(recoveries);
     }
@@ -276,11 +318,18 @@ impl<P> Shared<P> {
 /// What a failure means for what is done next.
 pub(super) fn meaning(failure: &Failure) -> recovery::Failure {
     match failure.kind {
-        FailureKind::Network | FailureKind::Down | FailureKind::Protocol => recovery::Failure::Passing,
-        FailureKind::Slow => recovery::Failure::Silent,
-        FailureKind::RateLimited => recovery::Failure::RateLimited { retry_after: failure.retry_after },
         FailureKind::Credential | FailureKind::Quota | FailureKind::Certificate => recovery::Failure::Fatal,
         FailureKind::Refused => recovery::Failure::Refused,
+        // Whoever names a time wants to be left alone, whatever else he says.
+        _ if failure.retry_after.is_some() => {
+            recovery::Failure::RateLimited { retry_after: failure.retry_after }
+        }
+        FailureKind::RateLimited => recovery::Failure::RateLimited { retry_after: None },
+        FailureKind::Slow => recovery::Failure::Silent,
+        FailureKind::Network | FailureKind::Down | FailureKind::Protocol if failure.is_spent => {
+            recovery::Failure::Silent
+        }
+        FailureKind::Network | FailureKind::Down | FailureKind::Protocol => recovery::Failure::Passing,
     }
 }
 
@@ -303,11 +352,13 @@ mod tests {
     use crate::endpoint::Endpoint;
 
     fn stage() -> Arc<Stage<Endpoint>> {
+        looked_at_every(DOUBT_EVERY)
+    }
+
+    fn looked_at_every(look_every: Duration) -> Arc<Stage<Endpoint>> {
         let provider = Endpoint::Tcp("127.0.0.1".into(), 1);
-        Stage::new("mt", &[Engine { name: "cloud".into(), provider }], |_| Role {
-            look_every: DOUBT_EVERY,
-            alone: true,
-        })
+        let engine = Engine { name: "cloud".into(), provider };
+        Stage::new("mt", &[engine], |_| Role { look_every, alone: true })
     }
 
     fn refused() -> Failure {
@@ -315,7 +366,7 @@ mod tests {
     }
 
     fn called(stage: &Stage<Endpoint>, outcome: Option<&Failure>) {
-        let permit = lock(&stage.engines[0].state).insist(now());
+        let permit = lock(&stage.engines[0].state).insist(now()).expect("it may be asked");
         stage.engines[0].answered("mt", permit, outcome);
     }
 
@@ -353,5 +404,75 @@ mod tests {
         let busy = Failure { retry_after: Some(DOUBT_EVERY), ..refused() };
         stage.probed(stage.due(true).remove(0), &Err(busy));
         assert!(stage.report().next().unwrap().serves());
+    }
+
+    #[test]
+    fn who_is_left_alone_is_not_even_looked_at() {
+        let stage = looked_at_every(Duration::ZERO);
+        stage.probed(stage.due(true).remove(0), &Ok(()));
+        let look = stage.due(false).remove(0);
+        assert!(!look.real);
+        stage.probed(look, &Err(Failure::of_status(429, Some("60"))));
+        assert!(stage.due(false).is_empty());
+    }
+
+    #[test]
+    fn a_look_that_fails_again_and_again_counts_each_time() {
+        let stage = looked_at_every(Duration::ZERO);
+        for left_alone in [false, false, true] {
+            stage.probed(stage.due(false).remove(0), &Err(Failure::of_status(500, None)));
+            assert_eq!(stage.report().next().unwrap().breaker == BreakerState::Open, left_alone);
+        }
+        assert!(stage.due(false).is_empty());
+    }
+
+    #[test]
+    fn where_nobody_took_connections_and_somebody_does_he_is_tried_at_once() {
+        let stage = looked_at_every(Duration::ZERO);
+        let down = Failure::new(FailureKind::Down, "nothing listens there").unreached();
+        (0..3).for_each(|_| stage.probed(stage.due(false).remove(0), &Err(down.clone())));
+        for outcome in [Err(down), Ok(())] {
+            let knock = stage.due(false).remove(0);
+            assert!(!knock.real, "nothing is asked");
+            stage.probed(knock, &outcome);
+            assert_eq!(stage.report().next().unwrap().breaker, BreakerState::Open);
+        }
+        let probe = stage.due(false).remove(0);
+        assert!(probe.real);
+        stage.probed(probe, &Ok(()));
+        assert!(stage.report().next().unwrap().serves());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_has_certificates_looked_at_again_and_nothing_else() {
+        for (kind, again) in [(FailureKind::Certificate, true), (FailureKind::Credential, false)] {
+            let stage = stage();
+            stage.probed(stage.due(true).remove(0), &Err(Failure::new(kind, "")));
+            assert!(stage.due(false).is_empty());
+            stage.clock_was_set();
+            assert_eq!(!stage.due(false).is_empty(), again, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn who_failed_and_is_tried_was_renewed() {
+        let stage = stage();
+        stage.probed(stage.due(true).remove(0), &Ok(()));
+        let hard = |success| stage.report().next().unwrap().recoveries.get(Tier::Hard, success);
+        assert_eq!([true, false].map(hard), [0, 0], "nothing had failed");
+        stage.probed(stage.due(true).remove(0), &Err(refused()));
+        stage.probed(stage.due(true).remove(0), &Err(refused()));
+        stage.probed(stage.due(true).remove(0), &Ok(()));
+        assert_eq!([true, false].map(hard), [1, 1]);
+    }
+
+    #[test]
+    fn who_names_a_time_gets_it_and_who_took_long_is_not_asked_the_same_again() {
+        let busy = Failure::of_status(503, Some("7"));
+        let wanted = recovery::Failure::RateLimited { retry_after: busy.retry_after };
+        assert_eq!(meaning(&busy), wanted);
+        assert_eq!(meaning(&Failure::of_status(503, None)), recovery::Failure::Passing);
+        let after = |ms| meaning(&Failure::new(FailureKind::Network, "").after(Duration::from_millis(ms)));
+        assert_eq!([100, 1_600].map(after), [recovery::Failure::Passing, recovery::Failure::Silent]);
     }
 }

@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Bytes, Error, Message as Wire};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::http::retry_after_in;
 use super::tls;
 
 /// How long name, connection, TLS and upgrade may take together.
@@ -26,8 +27,9 @@ const OPEN_DEADLINE: Duration = Duration::from_millis(1_600);
 const SEND_DEADLINE: Duration = Duration::from_secs(2);
 /// After so long without a word the server is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(1);
-/// A line on which nothing came for so long after that is dead.
-const DEAD_AFTER: Duration = Duration::from_millis(1_500);
+/// A line on which nothing came for so long after that is dead; longer than an answer may take, so that who does not answer
+/// is slow.
+const DEAD_AFTER: Duration = Duration::from_millis(1_600);
 /// No provider's message is larger.
 const MOST_BYTES: usize = 1 << 20;
 
@@ -37,11 +39,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 /// An open WebSocket.
 pub(crate) struct Socket {
     stream: WebSocketStream<Box<dyn Stream>>,
-    /// When the server was asked for a sign of life that did not come yet.
-    pinged: Option<Instant>,
-    /// When the server is asked for a sign of life. Kept here, since a wait that is given up and begun anew, as for
-    /// each frame that is sent, must not put it off.
-    ping_at: Instant,
+    /// The server was asked for a sign of life that did not come yet.
+    is_pinged: bool,
+    /// When it is asked for one; where it was, when the line is dead. Kept here, since a wait that is given up and begun
+    /// anew, as for each frame that is sent, must not put it off.
+    patience: Instant,
 }
 
 /// Why a WebSocket was not opened.
@@ -50,6 +52,15 @@ pub(crate) enum NotOpened {
     Status(u16, Option<String>),
     /// It was not reached, or not trusted.
     Failure(Failure),
+}
+
+impl NotOpened {
+    fn after(self, spent: Duration) -> Self {
+        match self {
+            Self::Failure(failure) => Self::Failure(failure.after(spent)),
+            status @ Self::Status(..) => status,
+        }
+    }
 }
 
 /// What comes from a server.
@@ -62,10 +73,11 @@ pub(crate) enum Received {
 impl Socket {
     /// Opens one.
     pub(crate) async fn open(tls: &Arc<ClientConfig>, handshake: &Handshake) -> Result<Self, NotOpened> {
+        let began = Instant::now();
         let opened = timeout(OPEN_DEADLINE, connect(tls, handshake)).await;
         let late = || NotOpened::Failure(Failure::new(FailureKind::Network, "no connection in time"));
-        let stream = opened.map_err(|_| late())??;
-        Ok(Self { stream, pinged: None, ping_at: Instant::now() + PING_AFTER })
+        let stream = opened.map_err(|_| late()).flatten().map_err(|error| error.after(began.elapsed()))?;
+        Ok(Self { stream, is_pinged: false, patience: Instant::now() + PING_AFTER })
     }
 
     /// Sends a message.
@@ -83,24 +95,22 @@ impl Socket {
     /// Where the line broke or is dead; where a message is too large.
     pub(crate) async fn receive(&mut self) -> Result<Received, Failure> {
         loop {
-            match timeout_at(self.ping_at, self.stream.next()).await {
-                Err(_) if self.pinged.is_some_and(|pinged| pinged.elapsed() >= DEAD_AFTER) => {
+            match timeout_at(self.patience, self.stream.next()).await {
+                Err(_) if self.is_pinged => {
                     return Err(Failure::new(
                         FailureKind::Network,
                         "the line is dead: not even pings are answered",
-                    ));
+                    )
+                    .after(DEAD_AFTER));
                 }
                 Err(_) => {
-                    let now = Instant::now();
-                    self.ping_at = now + PING_AFTER;
-                    self.pinged.get_or_insert(now);
+                    (self.is_pinged, self.patience) = (true, Instant::now() + DEAD_AFTER);
                     self.send_wire(Wire::Ping(Bytes::new())).await?;
                 }
                 Ok(None) => return Ok(Received::Closed(1005, String::new())),
                 Ok(Some(Err(error))) => return Err(broke(&error)),
                 Ok(Some(Ok(wire))) => {
-                    self.pinged = None;
-                    self.ping_at = Instant::now() + PING_AFTER;
+                    (self.is_pinged, self.patience) = (false, Instant::now() + PING_AFTER);
                     match wire {
                         Wire::Text(text) => return Ok(Received::Message(Message::Text(text.to_string()))),
                         Wire::Binary(bytes) => return Ok(Received::Message(Message::Binary(bytes.to_vec()))),
@@ -163,8 +173,7 @@ async fn connect(
     match client_async_with_config(request, stream, Some(limits)).await {
         Ok((stream, _response)) => Ok(stream),
         Err(Error::Http(response)) => {
-            let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-            Err(NotOpened::Status(response.status().as_u16(), retry_after.map(str::to_owned)))
+            Err(NotOpened::Status(response.status().as_u16(), retry_after_in(response.headers())))
         }
         Err(error) => Err(NotOpened::Failure(broke(&error))),
     }

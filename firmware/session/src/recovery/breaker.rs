@@ -67,6 +67,8 @@ pub struct Breaker {
     open_for: Duration,
     /// Only a person can mend what it was opened for.
     fatal: bool,
+    /// More requests would not close it: a person has to mend something, or the service named a time.
+    firm: bool,
 }
 
 impl Default for Breaker {
@@ -84,6 +86,7 @@ impl Breaker {
             recent: [None; FAILURES - 1],
             open_for: FIRST_OPEN,
             fatal: false,
+            firm: false,
         }
     }
 
@@ -96,11 +99,20 @@ impl Breaker {
         }
     }
 
-    /// Leave to make a request now, whatever happened before: nobody else is left to be asked.
-    pub fn insist(&mut self, now: Timestamp) -> Permit {
+    /// Leave to make a request now, since nobody else is left to be asked. None where only a person can mend it, and
+    /// where the service named a time: asking would not help, and be counted.
+    pub fn insist(&mut self, now: Timestamp) -> Option<Permit> {
         match self.state {
-            State::Open { .. } => self.probe(now),
-            State::Closed | State::HalfOpen { .. } => Permit { epoch: self.epoch },
+            _ if self.firm => self.ask(now),
+            State::Open { .. } => Some(self.probe(now)),
+            State::Closed | State::HalfOpen { .. } => Some(Permit { epoch: self.epoch }),
+        }
+    }
+
+    /// What it was opened for may be mended: whoever asks next is let through.
+    pub fn hope(&mut self, now: Timestamp) {
+        if let State::Open { until } = &mut self.state {
+            *until = now.min(*until);
         }
     }
 
@@ -115,6 +127,7 @@ impl Breaker {
             Err(Failure::Fatal) => self.trip(now),
             Err(Failure::RateLimited { retry_after: Some(wait) }) => {
                 self.open(now, wait.min(LONGEST_RETRY_AFTER));
+                self.firm = true;
             }
             Err(Failure::Passing | Failure::Silent | Failure::RateLimited { retry_after: None }) => {
                 self.failed(now);
@@ -126,7 +139,7 @@ impl Breaker {
     /// Opens at once and for long: a person has to mend something before it can work.
     pub fn trip(&mut self, now: Timestamp) {
         self.open(now, FATAL_OPEN);
-        self.fatal = true;
+        (self.fatal, self.firm) = (true, true);
     }
 
     /// Where it stands. Open lasts until somebody asks.
@@ -179,7 +192,7 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Timestamp, how_long: Duration) {
-        self.fatal = false;
+        (self.fatal, self.firm) = (false, false);
         self.recent = [None; FAILURES - 1];
         self.enter(State::Open { until: now + how_long });
     }
@@ -289,10 +302,45 @@ mod tests {
     #[test]
     fn where_nobody_else_is_left_leave_is_always_given() {
         let mut breaker = opened_at(0);
-        let (first, second) = (breaker.insist(at(1)), breaker.insist(at(2)));
+        let [first, second] = [1, 2].map(|ms| breaker.insist(at(ms)).expect("whatever happened before"));
         assert!(breaker.ask(at(3)).is_none(), "those are the probe");
         assert!(breaker.answered(at(4), second, Ok(())));
         assert!(!breaker.answered(at(5), first, Err(Failure::Passing)));
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn nobody_insists_on_what_asking_does_not_mend() {
+        let limited = Failure::RateLimited { retry_after: Some(Duration::from_secs(7)) };
+        for (failure, until) in [(Failure::Fatal, 300_000), (limited, 7_000)] {
+            let mut breaker = Breaker::new();
+            assert!(request(&mut breaker, at(0), Err(failure)));
+            assert!((1..until).step_by(100).all(|ms| breaker.insist(at(ms)).is_none()), "{failure:?}");
+            let probe = breaker.insist(at(until)).expect("it is time for a probe");
+            assert!(breaker.insist(at(until)).is_none(), "one at a time");
+            assert!(breaker.answered(at(until), probe, Ok(())));
+            assert!(breaker.insist(at(until)).is_some());
+        }
+        let mut breaker = Breaker::new();
+        let limited = Failure::RateLimited { retry_after: None };
+        (0..3).for_each(|_| assert!(request(&mut breaker, at(0), Err(limited))));
+        assert!(breaker.insist(at(1)).is_some(), "no time was named");
+    }
+
+    #[test]
+    fn what_may_be_mended_is_probed_at_once_and_once() {
+        let mut breaker = Breaker::new();
+        breaker.trip(at(0));
+        breaker.hope(at(10));
+        assert_eq!(breaker.next_probe(), Some(at(10)));
+        assert!(request(&mut breaker, at(10), Err(Failure::Fatal)));
+        assert_eq!(breaker.next_probe(), Some(at(300_010)), "it was not");
+        breaker.hope(at(20));
+        let probe = breaker.ask(at(20)).expect("it may be now");
+        breaker.hope(at(21));
+        assert!(breaker.ask(at(21)).is_none(), "the probe is under way");
+        assert!(breaker.answered(at(22), probe, Ok(())));
+        breaker.hope(at(23));
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 

@@ -8,8 +8,6 @@ use super::{Breaker, BreakerState, Failure, Health, HealthState, Permit, RetryBu
 pub(super) const PROVEN: Duration = Duration::from_secs(30);
 /// … and is asked this often meanwhile, by probes where nobody uses it.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
-/// Its subsystem is restarted this seldom.
-const RESTART_EVERY: Duration = Duration::from_secs(60);
 
 /// What a chain needs to know of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +26,6 @@ pub struct Engine {
     health: Health,
     healthy_since: Option<Timestamp>,
     answered: Timestamp,
-    restarted: Option<Timestamp>,
 }
 
 impl Default for Engine {
@@ -46,7 +43,6 @@ impl Engine {
             health: Health::new(),
             healthy_since: Some(Timestamp::default()),
             answered: Timestamp::default(),
-            restarted: None,
         }
     }
 
@@ -62,10 +58,16 @@ impl Engine {
         self.breaker.ask(now)
     }
 
-    /// Leave for a new request in any case: it is the last engine of a chain.
-    pub fn insist(&mut self, now: Timestamp) -> Permit {
+    /// Leave for a new request to the last engine of a chain: none only where asking would not help.
+    pub fn insist(&mut self, now: Timestamp) -> Option<Permit> {
+        let permit = self.breaker.insist(now)?;
         self.budget.requested(now);
-        self.breaker.insist(now)
+        Some(permit)
+    }
+
+    /// What it failed of may be mended: where its breaker is open, the next probe may be made at once.
+    pub fn hope(&mut self, now: Timestamp) {
+        self.breaker.hope(now);
     }
 
     /// What came of a request.
@@ -127,15 +129,6 @@ impl Engine {
     pub(super) fn spend_retry(&mut self, now: Timestamp) -> bool {
         self.budget.retry(now)
     }
-
-    /// Whether its subsystem may be restarted; that is then remembered.
-    pub(super) fn may_restart(&mut self, now: Timestamp) -> bool {
-        let may = self.restarted.is_none_or(|last| now.since(last) >= RESTART_EVERY);
-        if may {
-            self.restarted = Some(now);
-        }
-        may
-    }
 }
 
 #[cfg(test)]
@@ -182,12 +175,5 @@ mod tests {
         (0..3).for_each(|_| request(&mut engine, at(101), Err(Failure::Passing)));
         engine.answered(at(102), early, Ok(()));
         assert_eq!(engine.standing(), Standing { serves: false, healthy_since: None });
-    }
-
-    #[test]
-    fn a_subsystem_is_restarted_once_a_minute() {
-        let mut engine = Engine::new();
-        assert!(engine.may_restart(at(0)));
-        assert!(!engine.may_restart(at(59)) && engine.may_restart(at(60)));
     }
 }

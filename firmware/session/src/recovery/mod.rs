@@ -5,22 +5,24 @@
 //!
 //! - one [`Engine`] for each configured engine, shared by all legs: its [`Breaker`], [`RetryBudget`] and [`Health`];
 //! - one [`Chain`] for each (leg, stage): which engine of the ordered list serves it now;
-//! - one [`Recovery`] for each (leg, stage, engine), or for each request where several are under way: which of the
-//!   four tiers is next.
+//! - one [`Recovery`] for each (leg, stage, engine), or for each request where several are under way: what is next.
+//!
+//! Three tiers are here: a retry (soft), the engine asked anew beside the calls (hard), another engine (failover). The
+//! fourth, a restart of what nothing else mended, is for whoever runs the daemon.
 //!
 //! # How to call them
 //!
 //! 1. Before a request or a connection: [`Engine::ask`], for the last engine of a chain [`Engine::insist`]. Without a
-//!    [`Permit`] nothing is sent.
+//!    [`Permit`] nothing is sent, be it only to have a connection ready.
 //! 2. Whatever came of it goes to [`Engine::answered`], once; then a success to [`Recovery::recovered`], a failure to
-//!    [`Recovery::failed`], whose [`Step`]s are taken in their order. A permit whose caller vanished needs no answer.
+//!    [`Recovery::failed`], whose [`Step`] is taken; where a line broke that had served and a new one is made,
+//!    [`Recovery::interrupted`] is called instead. A permit whose caller vanished needs no answer.
 //! 3. [`Step::Retry`] is a request with [`Engine::ask_again`] at its moment; [`Step::FailOver`] is
-//!    [`Chain::fail_over`], whose outcome [`Recovery::failed_over`] learns; [`Step::Renew`] and [`Step::Restart`] are
-//!    carried out outside, and their outcome is told as in 2. A renewal that is not done in time has failed as
-//!    [`Failure::Silent`].
+//!    [`Chain::fail_over`], whose outcome [`Recovery::failed_over`] learns.
 //! 4. Before each clause, and whenever a breaker may have moved: [`Chain::choose`], which also goes back to a better
 //!    engine, whose [`Recovery::recovered`] is then called: it was proven meanwhile.
-//! 5. At [`Engine::next_probe`] an engine that nobody uses is probed: [`Engine::ask_again`], a short request, step 2.
+//! 5. At [`Engine::next_probe`] an engine that nobody uses is probed: [`Engine::ask_again`], a short request, step 2. Where
+//!    it had failed, the probe is the second tier: it uses nothing of what was known, and is counted with its outcome.
 //!
 //! ```
 //! use std::time::Duration;
@@ -35,8 +37,8 @@
 //! let permit = cloud.ask(now).expect("nothing is held against it");
 //! let failure = Failure::Fatal;
 //! cloud.answered(now, permit, Err(failure));
-//! let failed = Failed { failure, deadline: now + Duration::from_secs(2), spare: true, restartable: true, draw: 0 };
-//! assert_eq!(recovery.failed(now, &mut cloud, failed), [Step::FailOver]);
+//! let failed = Failed { failure, deadline: now + Duration::from_secs(2), spare: true, draw: 0 };
+//! assert_eq!(recovery.failed(now, &mut cloud, failed), Some(Step::FailOver));
 //! assert_eq!(chain.fail_over(now, 0, &[cloud.standing(), device.standing()]), Serving::Engine(1));
 //! assert!(cloud.ask(now).is_none());
 //! ```

@@ -5,19 +5,17 @@ use super::Failure;
 /// How far recovery goes, as `recoveries_total` counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tier {
-    /// The request is made again.
+    /// The request, or the line that broke, is made again.
     Soft,
-    /// The component's state is made anew.
+    /// All that is known of the engine is forgotten, and it is asked anew, beside the calls.
     Hard,
     /// Another engine serves.
     Failover,
-    /// The subsystem is restarted.
-    Reset,
 }
 
 impl Tier {
     /// All, mildest first.
-    pub const ALL: [Self; 4] = [Self::Soft, Self::Hard, Self::Failover, Self::Reset];
+    pub const ALL: [Self; 3] = [Self::Soft, Self::Hard, Self::Failover];
 
     /// The tier as metrics spell it.
     pub const fn name(self) -> &'static str {
@@ -25,7 +23,6 @@ impl Tier {
             Self::Soft => "soft",
             Self::Hard => "hard",
             Self::Failover => "failover",
-            Self::Reset => "reset",
         }
     }
 }
@@ -36,12 +33,8 @@ impl Tier {
 pub enum Step {
     /// Make the same request again at this moment.
     Retry { at: Timestamp },
-    /// Forget the connection, the resolved name and all that is known of them, and connect anew, until then at most.
-    Renew { until: Timestamp },
     /// Let the chain choose another engine, which serves while this one is mended.
     FailOver,
-    /// Restart the subsystem that the engine's clients are.
-    Restart,
 }
 
 /// A failure, and what decides about the next step besides it.
@@ -53,8 +46,6 @@ pub struct Failed {
     pub deadline: Timestamp,
     /// Whether another engine of the chain could serve.
     pub spare: bool,
-    /// Whether whoever carries the steps out can restart the subsystem.
-    pub restartable: bool,
     /// Drawn uniformly from all its values.
     pub draw: u32,
 }
@@ -62,7 +53,7 @@ pub struct Failed {
 /// How often each tier was taken, and what came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryCounts {
-    outcomes: [[u64; 2]; 4],
+    outcomes: [[u64; 2]; Tier::ALL.len()],
 }
 
 impl RecoveryCounts {
@@ -77,7 +68,8 @@ impl RecoveryCounts {
         all.zip(others.outcomes.as_flattened()).for_each(|(count, other)| *count += other);
     }
 
-    pub(super) fn add(&mut self, tier: Tier, success: bool) {
+    /// One more recovery by `tier` has ended.
+    pub fn add(&mut self, tier: Tier, success: bool) {
         self.outcomes[tier as usize][usize::from(success)] += 1;
     }
 }

@@ -119,14 +119,15 @@ impl Recogniser {
 
     /// Connects before the first frame.
     pub async fn warm(self, languages: [Language; 2]) {
-        match &self.0.backends[self.0.line.current(true)] {
+        let ready = async |place: usize| match &self.0.backends[place] {
             Backend::Wyoming(wyoming) => wyoming.warm().await,
-            Backend::Stream(stream) => {
-                // Who cannot be reached now may be when he is needed; the first utterance tells.
-                let _not_yet = stream.warm(languages).await;
+            Backend::Stream(stream) => stream.warm(languages).await,
+            Backend::Speech(exchange) => {
+                exchange.warm(languages).await;
+                Ok(())
             }
-            Backend::Speech(exchange) => exchange.warm(languages).await,
-        }
+        };
+        self.0.line.warm(ready).await;
     }
 
     /// Whether any engine answers, as far as is known.

@@ -27,10 +27,17 @@ const MOST_COMMANDS: usize = 128;
 pub(super) struct Stream {
     transport: Transport,
     service: Asr,
-    /// Held while connecting: who comes second finds the connection.
-    line: Mutex<Option<Line>>,
+    /// Held while connecting: who comes second finds the connection, or why there is none.
+    way: Mutex<Way>,
     /// Held by the utterance whose audio is being sent: audio of two would be heard as one.
     floor: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Way {
+    line: Option<Line>,
+    /// When there was none last, and why.
+    failed: Option<(Instant, Failure)>,
 }
 
 /// The way to the task that owns the connection.
@@ -50,7 +57,7 @@ enum Command {
 
 impl Stream {
     pub(super) fn new(transport: Transport, service: Asr) -> Self {
-        Self { transport, service, line: Mutex::new(None), floor: Mutex::new(()) }
+        Self { transport, service, way: Mutex::default(), floor: Mutex::new(()) }
     }
 
     /// Connects, if that is not done.
@@ -73,19 +80,25 @@ impl Stream {
     async fn give_up(&self, line: &Line) {
         // Full: it does not send any more, and ends by itself.
         let _full_or_gone = line.commands.try_send(Command::HangUp);
-        self.line.lock().await.take_if(|kept| kept.commands.same_channel(&line.commands));
+        self.way.lock().await.line.take_if(|kept| kept.commands.same_channel(&line.commands));
     }
 
     async fn connected(&self, languages: [Language; 2]) -> Result<Line, Failure> {
-        let mut line = self.line.lock().await;
-        if let Some(open) = line.as_ref().filter(|line| !line.commands.is_closed()) {
+        let asked = Instant::now();
+        let mut way = self.way.lock().await;
+        if let Some(open) = way.line.as_ref().filter(|line| !line.commands.is_closed()) {
             return Ok(open.clone());
         }
-        let (socket, provider) = open(&self.transport, &self.service, languages).await?;
+        if let Some((_, failure)) = way.failed.as_ref().filter(|(at, _)| *at > asked) {
+            return Err(failure.clone());
+        }
+        let (socket, provider) = open(&self.transport, &self.service, languages)
+            .await
+            .inspect_err(|failure| way.failed = Some((Instant::now(), failure.clone())))?;
         let (commands_in, commands) = mpsc::channel(MOST_COMMANDS);
         tokio::spawn(Connection { socket, provider, turns: Turns::default() }.serve(commands));
         let open = Line { commands: commands_in, opened: Instant::now() };
-        *line = Some(open.clone());
+        way.line = Some(open.clone());
         Ok(open)
     }
 }

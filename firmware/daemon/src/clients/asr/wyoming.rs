@@ -26,8 +26,8 @@ impl Wyoming {
     }
 
     /// Connects before the first frame.
-    pub(super) async fn warm(&self) {
-        self.0.warm().await;
+    pub(super) async fn warm(&self) -> Result<(), Failure> {
+        self.0.warm().await
     }
 
     /// Has the utterance recognised. Whoever `is_last` may be a slow machine, and is given all the time there is.

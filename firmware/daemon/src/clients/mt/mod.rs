@@ -89,9 +89,7 @@ impl Translator {
 
     /// Connects before the first text.
     pub async fn warm(self) {
-        let provider = self.0.stage.provider(self.0.line.current(true));
-        // Who cannot be reached now may be when he is needed; the first text tells.
-        let _not_yet = probe(&self.0.transport, provider).await;
+        self.0.line.warm(|place| probe(&self.0.transport, self.0.stage.provider(place))).await;
     }
 
     /// Whether any engine answers, as far as is known.

@@ -15,7 +15,8 @@ impl Wyoming {
     }
 
     pub(super) async fn warm(&self) {
-        self.0.warm().await;
+        // Who cannot be reached now may be when he is needed; the first text tells.
+        let _not_yet = self.0.warm().await;
     }
 
     pub(super) async fn speak(&self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
