@@ -87,6 +87,8 @@ pub(crate) struct Clouds {
     pub(crate) first: Cloud,
     pub(crate) spare: Cloud,
     pub(crate) daemon: Daemon,
+    /// How long it took from the daemon's being there until each of its engines had been tried.
+    pub(crate) tried_within: Duration,
     _keys: TempDir,
     _runtime: Runtime,
 }
@@ -210,10 +212,12 @@ impl Clouds {
             plan.name_server,
             plan.small_disk.as_deref(),
         );
-        let clouds = Self { first, spare, daemon, _keys: directory, _runtime: runtime };
+        let began = Instant::now();
+        wait_until_tried(&daemon);
+        let tried_within = began.elapsed();
+        let clouds = Self { first, spare, daemon, tried_within, _keys: directory, _runtime: runtime };
         // One in each language for the beginning and one for the end of an outage.
         clouds.wait_until("the notices are spoken", |status| status["notices"] == 2 * plan.languages);
-        wait_until_tried(&clouds.daemon);
         clouds
     }
 
@@ -262,8 +266,13 @@ pub(crate) fn wait_until(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) ->
 /// Says something, and waits for its translation: what was heard, what is said, and how long that took from the end of
 /// the speech.
 pub(crate) fn converse(call: &mut Call) -> (String, String, Duration) {
+    saying(call, 3)
+}
+
+/// The same, in so many bursts of 600 ms.
+pub(crate) fn saying(call: &mut Call, bursts: u32) -> (String, String, Duration) {
     let before = call.seen.len();
-    call.say(3);
+    call.say(bursts);
     let ended = Instant::now();
     let heard = call.wait_since(before, "final", Duration::from_secs(8))["text"].clone();
     let said = call.wait_since(before, "translation", Duration::from_secs(8))["text"].clone();

@@ -68,6 +68,10 @@ impl Talk {
             self.say();
         }
         self.compare();
+        // Where lines break too often, the other engine serves.
+        let metric = "recoveries_total{component=\"asr\",tier=\"soft\",success=\"true\"}";
+        let again = self.clouds.daemon.metric(metric);
+        assert!(again >= BREAKS as f64 / 2.0, "{again} lines were made again");
         self.reconnects()
     }
 

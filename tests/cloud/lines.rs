@@ -4,18 +4,21 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clouds::{Clouds, Plan, converse};
+use crate::clouds::{Clouds, Plan, converse, saying};
 use crate::relay::Weather;
 
 /// From the end of speech until the session takes it for one.
 const END_OF_SPEECH: Duration = Duration::from_millis(480);
 const FALLBACK: Duration = Duration::from_secs(2);
 
-/// A line that swallows all is noticed while somebody speaks.
+/// A line that swallows all is noticed while somebody speaks, and was answered the moment before.
 fn hearing() {
     let clouds = Clouds::start();
     let mut call = clouds.call();
     converse(&mut call);
+    let before = call.seen.len();
+    call.say(1);
+    call.wait_since(before, "final", Duration::from_secs(8));
     clouds.first.lines[0].set(Weather::Swallows);
     let died = Instant::now();
     while clouds.engine("asr", 0)["fault"].is_null() {
@@ -66,6 +69,25 @@ fn a_voices_idle_line_that_is_hung_up_is_open_again_before_the_next_text() {
     let (_, said, _) = converse(&mut call);
     assert_eq!(said, "first where is the station");
     assert_eq!(counts().connections, again, "the line was open already");
+}
+
+#[test]
+fn a_word_that_no_line_can_be_made_for_is_heard_elsewhere_within_two_seconds() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    converse(&mut call);
+    // The open line ends, and who connects is taken and not answered.
+    clouds.first.lines[0].set(Weather::Swallows);
+    clouds.first.lines[0].hang_up();
+    (0..10).for_each(|_| call.pass(false));
+    let spoken = Instant::now();
+    let (heard, said, took) = saying(&mut call, 1);
+    assert!(!heard.is_empty() && said.ends_with(&heard), "{heard}: {said}");
+    let audio = clouds.spare.lines[0].audio();
+    let elsewhere = audio.first().expect("the spare hears").0.duration_since(spoken);
+    assert!(elsewhere <= FALLBACK, "the spare is asked after {elsewhere:?}");
+    assert!(took <= END_OF_SPEECH + FALLBACK, "{took:?}");
+    assert_eq!(clouds.engine("asr", 0)["fault"]["kind"], "network", "{}", clouds.engine("asr", 0));
 }
 
 /// Nobody tells where the first cloud's engine of one stage is; the media thread does not wait for that.

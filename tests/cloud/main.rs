@@ -15,6 +15,7 @@ mod interpreting;
 mod lines;
 mod outage;
 mod own_voices;
+mod peace;
 mod queue;
 mod reasons;
 mod recording;

@@ -17,21 +17,21 @@ use crate::strangers::Authority;
 const SOON: Duration = Duration::from_secs(2);
 
 impl Clouds {
-    /// The reason that the first engine of `stage` is said to fail for, which is told everywhere.
+    /// The reason that `/healthz` has for `engine` now, if it is of this kind.
+    fn reason(&self, engine: &str, kind: &str) -> Option<Value> {
+        let (status, health) = self.daemon.health();
+        let reasons = health["reasons"].as_array().expect("a list");
+        let reason = reasons.iter().find(|reason| reason["engine"] == engine && reason["kind"] == kind)?;
+        assert_eq!((status, &health["status"]), (200, &"degraded".into()), "the spare serves");
+        Some(reason.clone())
+    }
+
+    /// The reason that the first engine of `stage` is said to fail for since the daemon was there, which is told everywhere.
     fn told(&self, stage: &str, kind: &str, severity: &str) -> Value {
-        let until = Instant::now() + SOON;
+        assert!(self.tried_within <= SOON, "{:?}", self.tried_within);
         let engine = format!("first-{stage}");
-        let is_it = |reason: &Value| reason["engine"] == engine.as_str() && reason["kind"] == kind;
-        let reason = loop {
-            let (status, health) = self.daemon.health();
-            let reasons = health["reasons"].as_array().expect("a list");
-            if let Some(reason) = reasons.iter().find(|reason| is_it(reason)) {
-                assert_eq!((status, &health["status"]), (200, &"degraded".into()), "the spare serves");
-                break reason.clone();
-            }
-            assert!(Instant::now() < until, "{kind} of {engine} is not told: {health:#}");
-            thread::sleep(Duration::from_millis(20));
-        };
+        let reason = self.reason(&engine, kind);
+        let reason = reason.unwrap_or_else(|| panic!("{kind} is not told: {:#}", self.daemon.health().1));
         assert_eq!(reason["stage"], stage);
         let errors = format!(
             "errors_total{{component=\"{stage}\",engine=\"{engine}\",error_type=\"{kind}\",severity=\"{severity}\"}}"
@@ -40,6 +40,14 @@ impl Clouds {
         let line = format!("{stage}: {engine} fails, {kind}: ");
         assert!(self.daemon.logged().contains(&line), "{}", self.daemon.logged());
         reason
+    }
+}
+
+fn until(what: &str, limit: Duration, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -67,8 +75,16 @@ fn a_spent_quota_is_told_and_who_served_instead_is_counted_after_the_call() {
     assert_eq!(clouds.daemon.health().0, 200);
     assert_eq!(clouds.daemon.health().1["status"], "ok", "{:#}", clouds.daemon.health().1);
     let mut call = clouds.call();
+    let refused = || clouds.first.translated().refused;
+    let before = refused();
     clouds.first.deepl.world.script.push(Fault::Refuse { status: 456, retry_after: None });
-    converse(&mut call);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            until("it is refused", Duration::from_secs(20), || refused() > before);
+            until("it is told", SOON, || clouds.reason("first-mt", "quota").is_some());
+        });
+        converse(&mut call);
+    });
     let reason = clouds.told("mt", "quota", "critical");
     assert!(advice(&reason).contains("top up the account of first-mt"), "{reason:#}");
     let failovers = "recoveries_total{component=\"mt\",tier=\"failover\",success=\"true\"}";
