@@ -107,6 +107,14 @@ def answered_call(ep, acc, answer):
     return acc.incoming
 
 
+def finish_recording(ep, call):
+    # The recording is whole only when its recorder is gone, which the bridge sees to in its own time.
+    del call.recorder
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        ep.libHandleEvents(20)
+
+
 def main():
     uri, user, codec, play, record, *answer = sys.argv[1:]
     ep = endpoint(codec)
@@ -134,17 +142,14 @@ def main():
             elif word in ("hangup", ""):
                 break
     if call.refusal:
+        finish_recording(ep, call)
         print(f"ended {call.refusal}", flush=True)
         leave(1)
     call.hangup(pj.CallOpParam(True))
     until = time.monotonic() + 1
     while time.monotonic() < until and not call.refusal:
         ep.libHandleEvents(20)
-    # The recording is whole only when its recorder is gone, which the bridge sees to in its own time.
-    del call.recorder
-    until = time.monotonic() + 0.5
-    while time.monotonic() < until:
-        ep.libHandleEvents(20)
+    finish_recording(ep, call)
     print("hung up", flush=True)
     leave(0)
 

@@ -72,12 +72,12 @@ fn interpret_for_pjsua2(codec: &str) {
 /// its codec's rate.
 fn interpret_for_baresip(codec: &str, rate: u32) {
     let rig = Rig::start();
-    let speech = rig.speech(15 * SECOND, 20 * SECOND, rate);
+    let speech = rig.speech(20 * SECOND, 20 * SECOND, rate);
     let mut watch = rig.watch();
     let caller = Baresip::call(&rig.plan(0, codec, &speech));
     watch.wait_for("leg_up", 20 * SECOND, |_| true);
     let answered = Instant::now();
-    watch.wait_for("listening", 15 * SECOND, |_| true);
+    watch.wait_for("listening", 20 * SECOND, |_| true);
     let interpreted = follow(&rig, &mut watch);
     thread::sleep(SECOND / 2);
     rig.assert_none_dropped(1);

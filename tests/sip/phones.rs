@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use dragoman_tests::callers::{Baresip, Plan};
+use dragoman_tests::callers::{Baresip, Pjsua2, Plan};
 use dragoman_tests::daemon::Daemon;
 use dragoman_tests::wav::Wav;
 use lab::cache::Cache;
 use lab::programs::program;
+use lab::speech::prompt_voice;
 use softphone::{Account, AudioOptions, Codec, Phone, PhoneOptions, ScriptEnd, Step};
 
 use crate::rig::Rig;
@@ -227,4 +228,59 @@ fn an_account_is_fetched_once_and_registers() {
     phone(&rig, &entry("username"), entry("passwd")).register().expect("the account is good");
     let token = path.trim_start_matches("/provision/");
     assert!(!daemon.logged().contains(token) && !daemon.logged().contains(&entry("passwd")));
+}
+
+/// What a phone hears that dials a number nobody has.
+fn refusal(rig: &Rig, extension: &str) -> Wav {
+    let phone = lab::asterisk::Phone { extension: extension.into(), secret: secret(rig, extension) };
+    let speech = rig.path("silence.wav");
+    Wav { rate: 16_000, samples: vec![0; 16_000] }.write(&speech);
+    let plan = Plan {
+        sip: rig.asterisk.sip(),
+        extension: "666",
+        phone: &phone,
+        codec: "G722",
+        speech: &speech,
+        directory: rig.run_dir.path(),
+    };
+    let (status, heard) = Pjsua2::dial(&plan).refused(20 * SECOND);
+    assert!(status.starts_with("404"), "{status}");
+    heard
+}
+
+/// How much of one's shape is somewhere in the other: the best correlation, −1 to 1.
+fn likeness(heard: &[f64], prompt: &[f64]) -> f64 {
+    let norm = |samples: &[f64]| samples.iter().map(|s| s * s).sum::<f64>().sqrt().max(1.0);
+    let at = |window: &[f64]| {
+        let product: f64 = window.iter().zip(prompt).map(|(a, b)| a * b).sum();
+        product / (norm(window) * norm(prompt))
+    };
+    heard.windows(prompt.len()).map(at).fold(-1.0, f64::max)
+}
+
+#[test]
+fn a_refusal_is_heard_in_the_phones_own_language() {
+    let rig = Rig::start(|options| options.phones.clear());
+    must(&dragoman(&rig, &["add", "101", "--name", "Uno", "--language", "es", "--codec", "g722"]));
+    must(&dragoman(&rig, &["add", "102", "--name", "Two", "--language", "en", "--codec", "g722"]));
+    must(&dragoman(&rig, &["add", "103", "--name", "Drei", "--language", "de", "--codec", "g722"]));
+    let cache = Cache::locate().expect("a cache");
+    // Half a second from the midst of each prompt, in every other sample of both: the speech is in the lower half.
+    let prompts = ["es", "en"].map(|language| {
+        let path = prompt_voice(&cache, language).expect("prompts").join("ss-noservice.wav");
+        let samples: Vec<f64> = Wav::read(&path).samples.into_iter().map(f64::from).collect();
+        let middle = samples.len() / 2;
+        samples[middle..middle + 4_000].to_vec()
+    });
+    for (extension, spoken) in [("101", 0), ("102", 1), ("103", 1)] {
+        let heard = refusal(&rig, extension);
+        assert_eq!(heard.rate, 16_000);
+        let likenesses = [0, 1].map(|phase| {
+            let heard: Vec<f64> =
+                heard.samples.iter().skip(phase).step_by(2).map(|sample| f64::from(*sample)).collect();
+            prompts.each_ref().map(|prompt| likeness(&heard, prompt))
+        });
+        let best = |which: usize| likenesses.iter().map(|of| of[which]).fold(-1.0, f64::max);
+        assert!(best(spoken) > 0.8 && best(1 - spoken) < 0.5, "{extension}: {likenesses:?}");
+    }
 }

@@ -109,6 +109,15 @@ impl Pjsua2 {
         self.wait_for("ended ", limit)["ended ".len()..].to_owned()
     }
 
+    /// Waits for the call to be refused; the SIP status and its words, and what was heard before.
+    ///
+    /// # Panics
+    /// Where it is not refused, or nothing was heard.
+    pub fn refused(mut self, limit: Duration) -> (String, Wav) {
+        let status = self.ended(limit);
+        (status, Wav::read(&self.recording))
+    }
+
     /// Begins to speak.
     ///
     /// # Panics

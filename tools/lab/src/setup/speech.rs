@@ -1,8 +1,10 @@
 //! Recorded human speech for the demo and the tests, from Debian's packages.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::apt::PrivateApt;
 use super::debian_tree::unpack;
@@ -11,8 +13,14 @@ use crate::cache::Cache;
 
 const SUITE: &str = "sid";
 const DEMO: &[&str] = &["asterisk-core-sounds-en-wav"];
-const TEST: &[&str] =
-    &["pocketsphinx-testdata", "asterisk-core-sounds-en-wav", "asterisk-core-sounds-es-wav"];
+const TEST: &[&str] = &["pocketsphinx-testdata", "asterisk-core-sounds-en-wav", SPANISH];
+const SPANISH: &str = "asterisk-core-sounds-es-wav";
+/// Where Asterisk looks for prompts, and finds them: links that Debian makes as it installs them. Who speaks a language
+/// that has none hears those of `en`.
+const LINKS: [(&str, &str); 2] = [
+    ("en", "en_US_f_Allison"),
+    ("es", "../../../../../speech/asterisk-core-sounds-es-wav/usr/share/asterisk/sounds/es_MX_f_Allison"),
+];
 
 /// Each package is unpacked into a tree of its own, `speech/<package>/usr/share/…`.
 pub(super) struct Speech(&'static [&'static str]);
@@ -27,6 +35,13 @@ impl Speech {
             |package: &str| cache.is_stamped(&stamp(package), SUITE) && cache.speech().join(package).is_dir();
         self.0.iter().copied().filter(|package| !there(package)).collect()
     }
+
+    /// The links that are missing, and where they lead.
+    fn unlinked(&self, cache: &Cache) -> impl Iterator<Item = (PathBuf, &'static str)> {
+        let wanted = LINKS.into_iter().filter(|(language, _)| *language == "en" || self.0.contains(&SPANISH));
+        let sounds = cache.prefix().path("usr/share/asterisk/sounds");
+        wanted.map(move |(language, voice)| (sounds.join(language), voice)).filter(|(link, _)| !link.is_dir())
+    }
 }
 
 impl Part for Speech {
@@ -38,7 +53,8 @@ impl Part for Speech {
             disk: sum.disk + size.disk,
         });
         let what = format!("recorded speech from Debian: {}", packages.join(", "));
-        Ok((!packages.is_empty()).then_some(Missing { what, size: Some(size) }))
+        let is_missing = !packages.is_empty() || self.unlinked(cache).next().is_some();
+        Ok(is_missing.then_some(Missing { what, size: Some(size) }))
     }
 
     fn install(&self, cache: &Cache) -> Result<()> {
@@ -48,6 +64,11 @@ impl Part for Speech {
             let archives = apt.download_alone(&[package])?;
             unpack(&format!("Unpacking {package}"), &archives, &cache.speech().join(package))?;
             cache.set_stamp(&stamp(package), SUITE)?;
+        }
+        for (link, voice) in self.unlinked(cache) {
+            let dir = link.parent().context("no directory for prompts")?;
+            fs::create_dir_all(dir)?;
+            symlink(voice, &link).with_context(|| format!("cannot make {}", link.display()))?;
         }
         Ok(())
     }
