@@ -18,9 +18,22 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn start() -> Self {
+        Self::start_with(Options::default())
+    }
+
+    /// The same, with a PIN for its conferences.
+    pub(crate) fn start_with_pin(pin: &str) -> Self {
+        let mut options = Options::default();
+        for room in options.rooms.iter_mut().filter(|room| room.kind == "conference") {
+            room.pin = Some(pin.to_owned());
+        }
+        Self::start_with(options)
+    }
+
+    fn start_with(options: Options) -> Self {
         let cache = Cache::locate().expect("a cache");
         let utterance = speech::sentence(&cache).expect("the sentence");
-        let appliance = Appliance::start(&cache, Options::default()).expect("the box starts");
+        let appliance = Appliance::start(&cache, options).expect("the box starts");
         Self { appliance, utterance }
     }
 

@@ -16,7 +16,7 @@ use crate::clouds::{Clouds, KEY, Plan};
 
 const FRAME: Duration = Duration::from_millis(20);
 pub(crate) const TABLES: &str = "[[room]]\nextension = \"800\"\nkind = \"conference\"\n\
-    [[room]]\nextension = \"801\"\nkind = \"conference\"\npin = \"24\"\n\
+    [[room]]\nextension = \"801\"\nkind = \"conference\"\npin = \"2424\"\n\
     [[phone]]\nextension = \"101\"\nname = \"Ann\"\nlanguage = \"en\"\n\
     [[phone]]\nextension = \"102\"\nname = \"Bob\"\nlanguage = \"en\"\n\
     [[phone]]\nextension = \"103\"\nname = \"Eva\"\nlanguage = \"es\"\n\
@@ -146,8 +146,8 @@ fn a_pin_opens_a_conference_and_a_key_mutes() {
     let clouds = Clouds::planned(Plan { tables: TABLES.to_owned(), languages: 3, ..Plan::default() });
     let mut conference = Conference::dial(&clouds, "801", &[101, 103]);
     conference.wait(Duration::from_secs(1));
-    press(&clouds, 101, "24");
-    press(&clouds, 103, "99");
+    press(&clouds, 101, "2424");
+    press(&clouds, 103, "9999");
     conference.wait(Duration::from_secs(6));
     assert_eq!(
         count(&conference.seen, "listening"),
@@ -155,7 +155,7 @@ fn a_pin_opens_a_conference_and_a_key_mutes() {
         "who is alone needs no translator: {:#?}",
         conference.seen
     );
-    press(&clouds, 103, "24");
+    press(&clouds, 103, "2424");
     conference.pass_until(|seen| count(seen, "listening") == 2);
     conference.wait(Duration::from_secs(1));
     conference.say(0, 1);

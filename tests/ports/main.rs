@@ -6,6 +6,7 @@ mod alsa;
 mod asterisk;
 mod audiosocket;
 mod card;
+mod conference;
 mod keys;
 mod phone;
 mod rtp;

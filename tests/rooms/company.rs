@@ -44,11 +44,11 @@ fn who_is_alone_is_told_once_and_hears_that_the_line_is_not_dead() {
 
 #[test]
 fn who_enters_the_pin_first_is_told_that_he_is_in() {
-    let rules = Rules { pin: Pin::new("24"), ..CONFERENCE };
+    let rules = Rules { pin: Pin::new("2424"), ..CONFERENCE };
     let mut simulation = RoomSimulation::new(rules, vec![caller(1, "es", &[])], Behaviour::GOOD, 1);
     simulation.run(secs(6));
     assert_eq!(heard(&simulation, 1, 0, 6), ["Introduzca el PIN."]);
-    simulation.press(1, "24");
+    simulation.press(1, "2424");
     simulation.run(secs(9));
     let alone = "Está en la conferencia. No hay nadie más. Asterisco para ayuda.";
     assert_eq!(heard(&simulation, 1, 6, 9), [alone]);

@@ -69,11 +69,30 @@ fn three_wrong_pins_are_too_many() {
     simulation.press(DOOR, "333#");
     simulation.press(DOOR, "4711");
     assert!(!simulation.phone(LegId(DOOR)).is_dismissed, "he is told first");
+    assert!(simulation.refused.contains(&LegId(DOOR)), "whoever watches knows at once");
     simulation.run(secs(12));
     assert_eq!(heard(&simulation).last(), Some(&"Ce n'est pas le code PIN. Au revoir."));
     assert!(simulation.phone(LegId(DOOR)).is_dismissed && original(&simulation, 1, DOOR).is_none());
     simulation.hang_up(LegId(DOOR));
     assert!(simulation.phone(LegId(DOOR)).is_forgotten && !simulation.phone(LegId(1)).is_dismissed);
+}
+
+#[test]
+fn who_stays_though_he_was_dismissed_is_told_to_hang_up() {
+    let mut simulation = conference();
+    simulation.press(DOOR, "1#22#333#");
+    simulation.run(secs(12));
+    for (end, times) in [(secs(20), 1), (secs(100), 4), (secs(400), 9)] {
+        simulation.phones.get_mut(&LegId(DOOR)).unwrap().is_dismissed = false;
+        simulation.run(end);
+        assert!(simulation.phone(LegId(DOOR)).is_dismissed, "again");
+        let told = heard(&simulation).iter().filter(|text| text.ends_with("Veuillez raccrocher.")).count();
+        assert_eq!(told, times, "{end:?}");
+    }
+    simulation.press(DOOR, "4711");
+    assert_eq!(original(&simulation, DOOR, 1), None);
+    simulation.hang_up(LegId(DOOR));
+    assert!(simulation.phone(LegId(DOOR)).is_forgotten);
 }
 
 #[test]
@@ -87,7 +106,7 @@ fn nobody_stands_at_the_door_for_ever() {
 
 #[test]
 fn a_pin_is_in_no_output() {
-    assert_eq!(["", "12a4", "12345678901234567"].map(Pin::new), [None, None, None]);
+    assert_eq!(["", "123", "12a4", "12345678901234567"].map(Pin::new), [const { None }; 4]);
     let rules = Rules { pin: Pin::new("4711"), ..CONFERENCE };
     assert!(!format!("{rules:?}").contains("4711"));
 }

@@ -73,10 +73,10 @@ fn who_is_alone_hears_it_and_who_comes_later_does_not() {
 fn it_is_said_to_nobody_at_the_door_nor_in_an_empty_room() {
     let mut simulation = run(CONFERENCE, Vec::new(), secs(1));
     assert!(!simulation.say(TEXT));
-    let pin = session::room::Pin::new("24");
+    let pin = session::room::Pin::new("2424");
     let mut simulation = run(Rules { pin, ..CONFERENCE }, vec![caller(1, "es", &[])], secs(1));
     assert!(!simulation.say(TEXT));
-    simulation.press(1, "24");
+    simulation.press(1, "2424");
     assert!(simulation.say(TEXT));
     simulation.run(secs(8));
     assert_eq!(texts(&simulation, 1), ["es: Dinner is served."]);

@@ -7,6 +7,7 @@ mod door;
 mod hearing;
 mod house;
 mod keys;
+mod memory;
 mod recording;
 
 use std::time::Duration;

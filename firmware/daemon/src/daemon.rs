@@ -16,6 +16,7 @@ use crate::hub::Hub;
 use crate::keys::Keys;
 use crate::logging;
 use crate::media;
+use crate::memory;
 use crate::report::Report;
 use crate::switchboard::Switchboard;
 use crate::watcher::Watcher;
@@ -80,6 +81,7 @@ async fn serve(config: Config) -> Result<(), String> {
         log::warn!("running without {refused}");
     }
     let hub = Arc::new(Hub::new(config, media, outside));
+    remember(&hub, &watcher);
     hub.config.apps.iter().for_each(Apps::prepare);
     let engines = Arc::clone(&hub);
     tokio::spawn(async move { engines.outside.watch(&engines.config.notices()).await });
@@ -118,6 +120,15 @@ async fn serve(config: Config) -> Result<(), String> {
     hub.tell(&Report::new("stopping", serde_json::json!({})));
     hub.media.stop();
     outcome
+}
+
+/// Without it calls work, but a daemon that is started anew knows nothing of them.
+fn remember(hub: &Arc<Hub>, watcher: &Watcher) {
+    let directory = &hub.config.memory;
+    match watcher.scan().and_then(|present| hub.memory.open(directory, &present)) {
+        Ok(()) => drop(tokio::spawn(memory::serve(Arc::clone(hub)))),
+        Err(error) => log::error!("calls.memory {}: {error}; nothing of a call is kept", directory.display()),
+    }
 }
 
 /// A disk that stalls keeps nobody from stopping.

@@ -7,19 +7,22 @@ use std::time::Duration;
 
 use audio_path::{LegId, MediaEvent, MediaEventKind, SegmentId, Timestamp};
 use serde_json::{Value, json};
+use session::room::Remembered;
 use session::{Event, Language, Telling, Text, Unsaid};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::apps::Apps;
 use crate::asterisk::{Asterisk, Cause, Change, LegEvent, Refusal};
 use crate::clients::Outside;
-use crate::config::{Config, Room, RoomKind};
+use crate::config::{Caller, Config, Room, RoomKind};
+use crate::leg::Line;
 use crate::leg_name::LegName;
 use crate::logging::notify_systemd;
 use crate::media::{LegShared, Media, Queue};
+use crate::memory::Memory;
 use crate::recording::Recorder;
 use crate::report::{self, Report};
-use crate::rooms::Rooms;
+use crate::rooms::{Pauses, Rooms};
 use crate::tally::{FrameTotals, LegTally, Tally};
 use crate::tap::{RoomName, RoomTap, Taps};
 use crate::web::offers::Offers;
@@ -48,6 +51,8 @@ pub struct Hub {
     pub outside: Outside,
     /// What happened in calls, counted.
     pub tally: Tally,
+    /// What is known of callers for as long as their calls last.
+    pub(crate) memory: Memory,
     /// What records calls.
     pub recorder: Recorder,
     /// Who listens in on rooms.
@@ -56,6 +61,8 @@ pub struct Hub {
     pub(crate) apps: Apps,
     /// The rooms that several legs are in.
     pub(crate) rooms: Rooms,
+    /// Who may not try a PIN now.
+    pauses: Mutex<Pauses>,
     /// New phones' accounts.
     pub(crate) offers: Offers,
     started: Timestamp,
@@ -76,6 +83,8 @@ struct Legs {
 /// A leg as others see it.
 struct Entry {
     id: String,
+    /// Who is at it, where it is a port's.
+    caller: Option<Caller>,
     room: Room,
     since: Timestamp,
     shared: Arc<LegShared>,
@@ -89,6 +98,8 @@ pub struct Inbox {
     pub captured: Arc<Notify>,
     /// A side of its port went away.
     pub port_down: Arc<Notify>,
+    /// The call is to end.
+    pub dismissed: Arc<Notify>,
     /// What its speakers want of their own voices.
     pub wishes: broadcast::Sender<Wish>,
     playback: mpsc::Sender<MediaEvent>,
@@ -149,7 +160,14 @@ impl Inbox {
         let (playback, events) = mpsc::channel(MOST_MEDIA_EVENTS);
         let (words, texts) = mpsc::channel(MOST_WISHES);
         let (wishes, _) = broadcast::channel(MOST_WISHES);
-        let inbox = Self { captured: Arc::default(), port_down: Arc::default(), wishes, playback, words };
+        let inbox = Self {
+            captured: Arc::default(),
+            port_down: Arc::default(),
+            dismissed: Arc::default(),
+            wishes,
+            playback,
+            words,
+        };
         (inbox, Outlet { playback: events, words: texts })
     }
 }
@@ -165,9 +183,11 @@ impl Hub {
             media,
             outside,
             tally: Tally::default(),
+            memory: Memory::default(),
             taps: Arc::default(),
             apps: Apps::default(),
             rooms: Rooms::default(),
+            pauses: Mutex::default(),
             offers: Offers::default(),
             started: now(),
             health_at: OnceLock::new(),
@@ -192,6 +212,25 @@ impl Hub {
         let refusal = Refusal { at: now(), phone, dialled, reason: reason.to_owned() };
         let change = self.asterisk.calls().refused(refusal);
         self.changed(change);
+    }
+
+    /// Whoever is at the leg `leg` entered too many wrong PINs, and waits before he may enter others.
+    pub(crate) fn refuse_at_the_door(&self, leg: LegId) {
+        let Some(id) = self.legs().live.get(&leg).map(|entry| entry.id.clone()) else { return };
+        self.refused(&id, "wrong PIN three times");
+        if let Ok(name) = LegName::parse(&id) {
+            self.pauses().begin(now(), name.phone, name.dialled);
+        }
+    }
+
+    /// How long a leg of this name has to wait before a PIN may be entered there.
+    pub(crate) fn pause_left(&self, name: LegName<'_>) -> Option<Duration> {
+        self.pauses().left(now(), name.phone, name.dialled)
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, Pauses> {
+        // A panic elsewhere leaves the list whole: it is changed in single steps.
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells what changed on the telephone side.
@@ -242,19 +281,26 @@ impl Hub {
         }
     }
 
+    /// This is to be remembered of the caller at the leg `leg`.
+    pub(crate) fn remember(&self, leg: LegId, known: Remembered) {
+        if let Some(entry) = self.legs().live.get(&leg) {
+            self.memory.keep(&entry.id, known);
+        }
+    }
+
     /// All lines told from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<str>> {
         self.lines.subscribe()
     }
 
     /// Lists a leg.
-    pub fn enter(&self, leg: LegId, id: &str, room: &Room, shared: &Arc<LegShared>, inbox: &Inbox) {
-        let name = id.to_owned();
-        let (id, room, shared, inbox) = (id.to_owned(), room.clone(), Arc::clone(shared), inbox.clone());
+    pub fn enter(&self, leg: LegId, line: &Line, room: &Room, shared: &Arc<LegShared>, inbox: &Inbox) {
+        let (id, caller, room) = (line.id.clone(), line.caller.clone(), room.clone());
+        let (shared, inbox) = (Arc::clone(shared), inbox.clone());
         let report = Report::new("leg_up", json!({ "leg": leg.0, "id": id, "room": room.extension }));
-        self.legs().live.insert(leg, Entry { id, room, since: now(), shared, inbox });
+        self.legs().live.insert(leg, Entry { id, caller, room, since: now(), shared, inbox });
         self.tell(&report);
-        self.leg_happened(&name, LegEvent::Answered);
+        self.leg_happened(&line.id, LegEvent::Answered);
         self.show_count();
     }
 
@@ -377,6 +423,7 @@ impl Hub {
     pub(crate) fn dismiss(&self, leg: LegId) {
         if let Some(entry) = self.legs().live.get(&leg) {
             log::info!("leg {} ({}) is dismissed", leg.0, entry.id);
+            entry.inbox.dismissed.notify_one();
             if let Ok(name) = LegName::parse(&entry.id) {
                 self.asterisk.hang_up(name.channel, Cause::Normal);
             }
@@ -474,11 +521,16 @@ impl Entry {
     }
 
     fn status(&self, leg: LegId) -> Value {
-        json!({
+        let mut status = json!({
             "leg": leg.0, "id": self.id, "room": self.room.extension,
             "up_s": now().since(self.since).as_secs(), "frames": report::frames(&self.shared),
             "queues": report::queues(&self.shared),
-        })
+        });
+        if let Some(Caller { language: Some(language), name, .. }) = &self.caller {
+            status["language"] = json!(language.to_string());
+            status["name"] = json!(name);
+        }
+        status
     }
 }
 

@@ -19,6 +19,7 @@ pub mod leg;
 pub mod leg_name;
 mod logging;
 pub mod media;
+mod memory;
 pub mod ports;
 pub mod recording;
 pub mod report;

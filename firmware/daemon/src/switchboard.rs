@@ -6,7 +6,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::asterisk::{Cause, LegEvent};
-use crate::config::{Config, Room, RoomKind};
+use crate::config::{Caller, Config, Room, RoomKind};
 use crate::hub::Hub;
 use crate::leg::{self, Destination, Line};
 use crate::leg_name::LegName;
@@ -110,7 +110,7 @@ impl Switchboard {
         }
         let of_pipes = line.is_of_pipes();
         self.hub.leg_happened(&id, if of_pipes { LegEvent::Rings } else { LegEvent::Comes });
-        let to = match self.destination(&id) {
+        let to = match self.destination(&line) {
             Ok(to) => to,
             Err((reason, cause)) => {
                 leg::turn_away(&self.hub, &id, &reason, cause);
@@ -121,15 +121,25 @@ impl Switchboard {
                 return;
             }
         };
+        if of_pipes {
+            self.hub.memory.expect(&id);
+        }
         let down = Arc::new(Notify::new());
         let task = tokio::spawn(leg::supervise(Arc::clone(&self.hub), line, to, Arc::clone(&down)));
         self.legs.insert(id, Leg { down, of_pipes, task });
     }
 
-    fn destination(&self, id: &str) -> Result<Destination, (String, Cause)> {
-        let name = LegName::parse(id).map_err(|reason| (reason.to_owned(), Cause::Failed))?;
+    fn destination(&self, line: &Line) -> Result<Destination, (String, Cause)> {
+        let name = LegName::parse(&line.id).map_err(|reason| (reason.to_owned(), Cause::Failed))?;
         let room = room(&self.hub.config, name).map_err(|reason| (reason, Cause::Unknown))?;
-        let to = destination(&self.hub.config, room, name).map_err(|reason| (reason, Cause::Failed))?;
+        let to = destination(&self.hub.config, room, name, line.caller.as_ref())
+            .map_err(|reason| (reason, Cause::Failed))?;
+        let asks = to.place.as_ref().is_some_and(|place| place.pin.is_some());
+        if let Some(left) = self.hub.pause_left(name).filter(|_| asks) {
+            let reason =
+                format!("wrong PIN three times: this phone may try again in {} s", left.as_secs() + 1);
+            return Err((reason, Cause::Busy));
+        }
         let most = self.hub.config.most_legs;
         if self.legs.len() >= usize::from(most) {
             let reason = format!("all {most} legs are in use; calls.most says how many there may be");
@@ -140,6 +150,7 @@ impl Switchboard {
 
     fn vanished(&mut self, id: &str) {
         self.hub.leg_happened(id, LegEvent::Gone);
+        self.hub.memory.forget(id);
         if let Some(leg) = self.legs.remove(id) {
             leg.down.notify_one();
         }
@@ -147,11 +158,17 @@ impl Switchboard {
 }
 
 /// Where in `room` a leg of this name belongs.
-fn destination(config: &Config, room: Room, name: LegName<'_>) -> Result<Destination, String> {
+fn destination(
+    config: &Config,
+    room: Room,
+    name: LegName<'_>,
+    caller: Option<&Caller>,
+) -> Result<Destination, String> {
     let (RoomKind::Conference(several) | RoomKind::Call(several)) = room.kind else {
         return Ok(Destination { room, place: None });
     };
-    let language = name.phone.and_then(|phone| config.language_at(phone)).ok_or_else(|| {
+    let of_caller = caller.and_then(|caller| caller.language);
+    let language = of_caller.or_else(|| config.language_at(name.phone?)).ok_or_else(|| {
         let phone = name.phone.unwrap_or("it");
         format!("which language is spoken is not known: {phone} is no [[phone]] of the configuration")
     })?;

@@ -11,6 +11,7 @@ use crate::outage::Outage;
 use crate::outbox::{Discards, Outbox};
 use crate::phrases::Phrase;
 use crate::room::Pace;
+use crate::room::Remembered;
 use crate::talker::{Talker, Told, Tongue};
 use crate::telling::{MOST_TEXTS, Telling, Text, Unsaid};
 use crate::track::{Floor, HURRY_FROM, Track};
@@ -47,6 +48,7 @@ pub struct Interpreter {
     wishes: Wishes,
     /// What was heard last in translation.
     last_heard: Option<(String, Language)>,
+    was_told: bool,
 }
 
 impl Interpreter {
@@ -65,6 +67,7 @@ impl Interpreter {
             is_recorded: false,
             wishes: Wishes::default(),
             last_heard: None,
+            was_told: false,
         }
     }
 
@@ -80,11 +83,32 @@ impl Interpreter {
         Self { is_recorded: true, ..self }
     }
 
+    /// Somebody else served the room before, who had this remembered. Its speakers are not told again that a machine
+    /// translates, unless they are recorded, or offered their own voices.
+    #[must_use]
+    pub fn knowing(mut self, known: Remembered) -> Self {
+        self.was_told = known.is_told;
+        self.wishes = known.wishes.within_bounds();
+        if let Some(language) = known.language.filter(|known| self.languages.both().contains(known)) {
+            self.talker.tongue = Tongue::One(language);
+        }
+        self
+    }
+
+    /// What is to be remembered of whoever holds the phone, for as long as the call lasts.
+    pub fn remembered(&self) -> Remembered {
+        let language = match self.talker.tongue {
+            Tongue::One(language) => Some(language),
+            Tongue::EitherOf(_) => None,
+        };
+        Remembered { is_told: self.is_announced(), wishes: self.wishes, language, ..Remembered::default() }
+    }
+
     /// Takes what happened at `now`; `now` never goes back.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>) {
         let (talker, turns, out) = (&mut self.talker, &mut self.track.turns, &mut self.out);
         match input {
-            Input::Connected if self.announcement == Announcement::NotDue => self.announce(now),
+            Input::Connected if self.announcement == Announcement::NotDue => self.connected(now),
             Input::Captured(_) if !self.announcement.is_over() => talker.ear.ignore(),
             Input::Captured(_) if self.wishes.is_off => talker.ear.pass(),
             Input::Captured(captured) => talker.hear(now, captured),
@@ -182,6 +206,14 @@ impl Interpreter {
                 Told::Act(action) => self.out.act(action),
                 Told::Said(said) => self.track.take(now, said, &mut self.out),
             }
+        }
+    }
+
+    fn connected(&mut self, now: Timestamp) {
+        if self.was_told && !self.is_recorded && !self.offers_own_voices {
+            self.announced(now, true);
+        } else {
+            self.announce(now);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the keys of a phone mean, the same in every room, and what callers changed with them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::phrases::Phrase;
 
 /// A step of how loud voices are under their translations, dB.
@@ -50,7 +52,8 @@ impl Key {
 }
 
 /// What a caller wants different.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Wishes {
     /// He is neither heard nor translated.
     pub(crate) is_muted: bool,
@@ -62,6 +65,11 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
+    /// What keys can bring about.
+    pub(crate) fn within_bounds(self) -> Self {
+        Self { louder_db: self.louder_db.clamp(SOFTEST_DB, LOUDEST_DB), ..self }
+    }
+
     /// Slower, or not any more.
     pub(crate) fn change_pace(&mut self) -> Phrase {
         self.is_slow = !self.is_slow;

@@ -1,8 +1,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A language by its two-letter ISO 639-1 code.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Language([u8; 2]);
 
 /// The text does not begin with a two-letter language code.
@@ -29,6 +32,20 @@ impl FromStr for Language {
             }
             _ => Err(NotALanguage),
         }
+    }
+}
+
+impl TryFrom<String> for Language {
+    type Error = NotALanguage;
+
+    fn try_from(text: String) -> Result<Self, NotALanguage> {
+        text.parse()
+    }
+}
+
+impl From<Language> for String {
+    fn from(language: Language) -> Self {
+        language.code().to_owned()
     }
 }
 

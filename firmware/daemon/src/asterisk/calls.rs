@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use audio_path::Timestamp;
 
+use super::Cause;
 use super::leg_state::{LegEvent, LegState};
 use super::message::{Channel, Event, Told, shown};
 use crate::leg_name::LegName;
@@ -24,6 +25,8 @@ pub struct Calls {
     refusals: VecDeque<Refusal>,
     /// Channels of ours that no leg belongs to, and in how many lists they were.
     strays: BTreeMap<String, u8>,
+    /// Channels that are to be hung up, why, and since when.
+    ending: BTreeMap<String, (Cause, Timestamp)>,
 }
 
 /// A leg.
@@ -93,6 +96,8 @@ pub enum Change {
 pub enum Mend {
     /// The channel leads nowhere.
     HangUp(String),
+    /// The channel is still there though it was to be hung up.
+    HangUpAgain(String, Cause),
     /// The leg has no channel.
     LetGo(String),
     /// It is not known yet which codec this leg's phone speaks.
@@ -137,6 +142,13 @@ impl Calls {
     pub fn refused(&mut self, refusal: Refusal) -> Change {
         remember(&mut self.refusals, refusal.clone());
         Change::Refused(refusal)
+    }
+
+    /// The channel is to be hung up.
+    pub fn ends(&mut self, channel: &str, cause: Cause, at: Timestamp) {
+        if self.ending.len() < MOST_LEGS {
+            self.ending.insert(channel.to_owned(), (cause, at));
+        }
     }
 
     /// The codec of the leg's phone.
@@ -192,6 +204,9 @@ impl Calls {
                 mends.push(Mend::HangUp(leg.channel.clone()));
             }
         }
+        self.ending.retain(|id, (_, at)| *at >= asked || channels.iter().any(|channel| channel.id == *id));
+        let again = self.ending.iter().filter(|(_, (_, at))| *at < asked);
+        mends.extend(again.map(|(id, (cause, _))| Mend::HangUpAgain(id.clone(), *cause)));
         self.strays.retain(|id, _| channels.iter().any(|channel| channel.id == *id));
         for channel in channels {
             let Some(leg) = channel.leg() else { continue };

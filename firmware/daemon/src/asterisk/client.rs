@@ -146,6 +146,10 @@ impl Client<'_> {
                     log::warn!("the channel {channel} leads nowhere and is hung up");
                     self.hub.asterisk.hang_up(&channel, Cause::Normal);
                 }
+                Mend::HangUpAgain(channel, cause) => {
+                    log::debug!("the channel {channel} is still there and is hung up again");
+                    self.hub.asterisk.hang_up(&channel, cause);
+                }
                 Mend::AskCodec(leg) => self.hub.asterisk.ask_codec(leg),
                 Mend::LetGo(leg) => {
                     log::warn!("{leg} has no channel any more and is let go");

@@ -12,6 +12,8 @@ use audio_path::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 
+use crate::hub::now;
+
 pub use calls::{Calls, Change, Leg, Refusal};
 pub(crate) use client::run;
 pub use leg_state::{LegEvent, LegState};
@@ -96,7 +98,11 @@ impl Asterisk {
     }
 
     /// Has a channel hung up. Without control of Asterisk nothing happens: the dialplan's own deadlines end the call.
+    /// Otherwise it is told again until the channel is gone.
     pub fn hang_up(&self, channel: &str, cause: Cause) {
+        if *lock(&self.control) != Control::Off {
+            self.calls().ends(channel, cause, now());
+        }
         self.order(Order::HangUp { channel: channel.to_owned(), cause });
     }
 

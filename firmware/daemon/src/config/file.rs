@@ -217,6 +217,7 @@ pub(super) struct RoomTable {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct CallsTable {
     pub(super) most: Option<Spanned<u16>>,
+    pub(super) memory: Option<PathBuf>,
     pub(super) mode: Option<ModeName>,
     pub(super) manner: Option<MannerName>,
     pub(super) original: Option<Spanned<OriginalName>>,

@@ -30,7 +30,7 @@ use file::File;
 pub use glossary::Terms;
 pub use health::Health;
 pub use phones::{Codec, Phone};
-pub use ports::{Alsa, AudioSocket, Ports, Rtp};
+pub use ports::{Alsa, AudioSocket, Caller, Ports, Rtp};
 pub use recording::{DIRECTORY, IDENTITY_FILE, Readers, Recording};
 pub use rooms::{OwnVoices, Room, RoomKind, Several};
 pub use trunk::{Allowed, Trunk};
@@ -46,6 +46,8 @@ pub struct Config {
     pub pipes: PathBuf,
     /// Where the control socket is made.
     pub control: PathBuf,
+    /// Where what is known of callers is kept while their calls last.
+    pub memory: PathBuf,
     /// The chains of speech and translation services.
     pub engines: Engines,
     /// How programs of the box are let in, where they are.
@@ -89,10 +91,11 @@ impl Config {
         of_a_room.unwrap_or(LanguagePair::ENGLISH_AND_SPANISH)
     }
 
-    /// The languages of its phones, in their order.
+    /// The languages of its phones, in their order, and of who is at its ports.
     pub fn spoken(&self) -> Vec<Language> {
         let mut seen = HashSet::new();
-        self.phones.iter().map(|phone| phone.language).filter(|language| seen.insert(*language)).collect()
+        let languages = self.phones.iter().map(|phone| phone.language).chain(self.ports.languages());
+        languages.filter(|language| seen.insert(*language)).collect()
     }
 
     /// Whether keys of phones do anything.
@@ -108,7 +111,7 @@ impl Config {
             _ => None,
         });
         let outside = self.trunk.iter().flat_map(Trunk::languages).flatten();
-        let languages = pairs.flatten().chain(self.phones.iter().map(|phone| phone.language)).chain(outside);
+        let languages = pairs.flatten().chain(self.spoken()).chain(outside);
         let of = |language| [true, false].map(|unavailable| Cue::notice(unavailable, language));
         let mut cues: Vec<Cue> = languages.flat_map(of).collect();
         let mut seen = HashSet::new();
@@ -171,6 +174,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
         asterisk: Ari::read(file.asterisk)?,
         most_legs: asterisk::most_legs(&file.calls)?,
         pipes: file.pipes.directory,
+        memory: file.calls.memory.clone().unwrap_or_else(|| file.control.socket.with_file_name("calls")),
         control: file.control.socket,
         rooms,
         phones,

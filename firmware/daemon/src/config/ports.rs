@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use audio_path::audiosocket::CallId;
 use audio_path::codec::Codec;
 use serde::Deserialize;
+use session::Language;
 use toml::Spanned;
 
-use super::{Fault, Room};
+use super::language::language;
+use super::{Fault, Room, RoomKind};
 
 /// The ways in beside the pipes.
 #[derive(Clone, Debug, Default)]
@@ -20,11 +22,22 @@ pub struct Ports {
     pub alsa: Option<Alsa>,
 }
 
+/// Who is at a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The room that he is in.
+    pub extension: String,
+    /// What he speaks, where the room is a conference.
+    pub language: Option<Language>,
+    /// What he is called, where that is known.
+    pub name: Option<String>,
+}
+
 /// A sound card of the box.
 #[derive(Clone, Debug)]
 pub struct Alsa {
-    /// The room it is in.
-    pub extension: String,
+    /// Who is at it.
+    pub caller: Caller,
     /// Its name as ALSA knows it.
     pub device: String,
 }
@@ -34,15 +47,15 @@ pub struct Alsa {
 pub struct AudioSocket {
     /// The address it listens at.
     pub listen: SocketAddr,
-    /// Which UUID leads to which room.
-    pub calls: Vec<(CallId, String)>,
+    /// Who is at the other side of which UUID.
+    pub calls: Vec<(CallId, Caller)>,
 }
 
 /// Where the RTP of one call is waited for.
 #[derive(Clone, Debug)]
 pub struct Rtp {
-    /// The room it leads to.
-    pub extension: String,
+    /// Who sends it.
+    pub caller: Caller,
     /// The address it listens at.
     pub listen: SocketAddr,
     /// The only machine that is listened to.
@@ -64,12 +77,16 @@ pub(super) struct AudioSocketTable {
 struct CallTable {
     uuid: Spanned<String>,
     extension: Spanned<String>,
+    language: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RtpTable {
     extension: Spanned<String>,
+    language: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
     listen: Spanned<String>,
     peer: Option<Spanned<String>>,
     codec: CodecName,
@@ -79,6 +96,8 @@ pub(super) struct RtpTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct AlsaTable {
     extension: Spanned<String>,
+    language: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
     device: Spanned<String>,
 }
 
@@ -102,6 +121,13 @@ impl Ports {
         let alsa = alsa.map(|table| Alsa::read(table, rooms)).transpose()?;
         Ok(Self { audiosocket, rtp, alsa })
     }
+
+    pub(super) fn languages(&self) -> impl Iterator<Item = Language> {
+        let calls = self.audiosocket.iter().flat_map(|door| door.calls.iter().map(|(_, caller)| caller));
+        let rtp = self.rtp.iter().map(|call| &call.caller);
+        let card = self.alsa.iter().map(|card| &card.caller);
+        calls.chain(rtp).chain(card).filter_map(|caller| caller.language)
+    }
 }
 
 impl AudioSocket {
@@ -111,7 +137,7 @@ impl AudioSocket {
             let advice = "audiosocket: no [[audiosocket.call]] names a uuid, so nobody could call";
             return Err((Some(table.listen.span()), advice.into()));
         }
-        let mut calls: Vec<(CallId, String)> = Vec::new();
+        let mut calls: Vec<(CallId, Caller)> = Vec::new();
         for call in table.call {
             let fault = |advice: &str| (Some(call.uuid.span()), format!("audiosocket.call.uuid: {advice}"));
             let id = CallId::parse(call.uuid.get_ref())
@@ -119,7 +145,8 @@ impl AudioSocket {
             if calls.iter().any(|(known, _)| *known == id) {
                 return Err(fault("it is there twice; give each room its own"));
             }
-            calls.push((id, extension("audiosocket.call.extension", &call.extension, rooms)?));
+            let CallTable { extension, language, name, .. } = &call;
+            calls.push((id, Caller::read("audiosocket.call", extension, [language, name], rooms)?));
         }
         Ok(Self { listen, calls })
     }
@@ -143,7 +170,9 @@ impl Rtp {
             CodecName::Alaw => Codec::Alaw,
             CodecName::G722 => Codec::G722,
         };
-        Ok(Self { extension: extension("rtp.extension", &table.extension, rooms)?, listen, peer, codec })
+        let RtpTable { extension, language, name, .. } = table;
+        let caller = Caller::read("rtp", extension, [language, name], rooms)?;
+        Ok(Self { caller, listen, peer, codec })
     }
 }
 
@@ -154,7 +183,13 @@ impl Alsa {
             let advice = "alsa.device: write a name that `aplay -L` lists, such as \"plughw:CARD=Device\"";
             return Err((Some(table.device.span()), advice.into()));
         }
-        Ok(Self { extension: extension("alsa.extension", &table.extension, rooms)?, device: device.clone() })
+        let AlsaTable { extension, language, name, .. } = table;
+        let caller = Caller::read("alsa", extension, [language, name], rooms)?;
+        if rooms.iter().any(|room| room.extension == caller.extension && room.pin.is_some()) {
+            let advice = "alsa.extension: that room has a PIN, and a sound card has no keys; choose another";
+            return Err((Some(extension.span()), advice.into()));
+        }
+        Ok(Self { caller, device: device.clone() })
     }
 }
 
@@ -163,10 +198,85 @@ fn address(key: &str, example: &str, text: &Spanned<String>) -> Result<SocketAdd
     text.get_ref().parse().map_err(|_| advice())
 }
 
-fn extension(key: &str, text: &Spanned<String>, rooms: &[Room]) -> Result<String, Fault> {
-    let extension = text.get_ref();
-    if rooms.iter().any(|room| room.extension == *extension) {
-        return Ok(extension.clone());
+impl Caller {
+    fn read(
+        key: &str,
+        extension: &Spanned<String>,
+        [spoken, name]: [&Option<Spanned<String>>; 2],
+        rooms: &[Room],
+    ) -> Result<Self, Fault> {
+        let fault = |at: &Spanned<String>, advice: String| Err((Some(at.span()), advice));
+        let dialled = extension.get_ref();
+        let Some(room) = rooms.iter().find(|room| room.extension == *dialled) else {
+            return fault(extension, format!("{key}.extension: no [[room]] is dialled as {dialled}"));
+        };
+        let is_conference = matches!(room.kind, RoomKind::Conference(_));
+        match spoken {
+            None if is_conference => {
+                let advice = format!("{key}.language: {dialled} is a conference; say what is spoken here");
+                return fault(extension, advice);
+            }
+            Some(spoken) if !is_conference => {
+                let advice = format!("{key}.language: {dialled} is no conference; remove the key");
+                return fault(spoken, advice);
+            }
+            _ => {}
+        }
+        if let Some(name) = name.as_ref().filter(|name| !is_name(name.get_ref())) {
+            return fault(name, format!("{key}.name: write 1 to 64 letters, as people are called"));
+        }
+        let language =
+            spoken.as_ref().map(|spoken| language(&format!("{key}.language"), spoken)).transpose()?;
+        let name = name.as_ref().map(|name| name.get_ref().clone());
+        Ok(Self { extension: dialled.clone(), language, name })
     }
-    Err((Some(text.span()), format!("{key}: no [[room]] is dialled as {extension}")))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= 64 && !name.contains(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{ConfigError, read};
+
+    fn ports(alsa: &str, rtp: &str) -> Result<Ports, ConfigError> {
+        let text = format!(
+            "[alsa]\ndevice = \"default\"\n{alsa}\n[[rtp]]\nlisten = \"127.0.0.1:4000\"\ncodec = \"ulaw\"\n{rtp}\n\
+             [[room]]\nextension = \"790\"\nkind = \"echo\"\n\
+             [[room]]\nextension = \"800\"\nkind = \"conference\"\n\
+             [[room]]\nextension = \"801\"\nkind = \"conference\"\npin = \"2468\"\n"
+        );
+        read(Path::new("c.toml"), &text).map(|config| config.ports)
+    }
+
+    #[test]
+    fn in_a_conference_it_is_known_what_is_spoken_at_a_port() {
+        let ports =
+            ports("extension = \"790\"", "extension = \"801\"\nlanguage = \"es\"\nname = \"Gate\"").unwrap();
+        let gate = Caller { extension: "801".into(), language: "es".parse().ok(), name: Some("Gate".into()) };
+        assert_eq!(ports.rtp[0].caller, gate);
+        let card = Caller { extension: "790".into(), language: None, name: None };
+        assert_eq!(ports.alsa.unwrap().caller, card);
+    }
+
+    #[test]
+    fn faults_name_line_and_key() {
+        let good = "extension = \"790\"";
+        for (alsa, rtp, line, words) in [
+            ("extension = \"800\"", good, 3, "alsa.language: 800 is a conference"),
+            (good, "extension = \"800\"", 7, "rtp.language: 800 is a conference"),
+            (good, "extension = \"790\"\nlanguage = \"es\"", 8, "rtp.language: 790 is no conference"),
+            (good, "extension = \"800\"\nlanguage = \"xx\"", 8, "rtp.language: \"xx\""),
+            (good, "extension = \"790\"\nname = \" \"", 8, "rtp.name"),
+            (good, "extension = \"799\"", 7, "rtp.extension: no [[room]]"),
+            ("extension = \"801\"\nlanguage = \"es\"", good, 3, "has a PIN"),
+        ] {
+            let message = ports(alsa, rtp).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("c.toml:{line}: ")) && message.contains(words), "{message}");
+        }
+    }
 }

@@ -147,7 +147,7 @@ pub(super) fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Roo
 fn pin(value: Option<&Spanned<String>>, kind: RoomKind) -> Result<Option<Pin>, Fault> {
     let Some(value) = value else { return Ok(None) };
     let pin = Pin::new(value.get_ref()).filter(|_| matches!(kind, RoomKind::Conference(_)));
-    let advice = "room.pin: a conference has one, of 1 to 16 digits in quotes";
+    let advice = "room.pin: a conference has one, of 4 to 16 digits in quotes";
     pin.map(Some).ok_or_else(|| (Some(value.span()), advice.into()))
 }
 

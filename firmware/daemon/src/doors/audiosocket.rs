@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::leg_id;
-use crate::config::AudioSocket;
+use crate::config::{AudioSocket, Caller};
 use crate::leg::Line;
 use crate::ports::{AudioSocketPort, Port};
 
@@ -24,7 +24,7 @@ const ACCEPT_ANEW_AFTER: Duration = Duration::from_millis(200);
 /// Listens for AudioSocket connections.
 pub(super) struct Door {
     listener: TcpListener,
-    calls: Arc<[(CallId, String)]>,
+    calls: Arc<[(CallId, Caller)]>,
     lines: mpsc::Sender<Line>,
 }
 
@@ -63,20 +63,20 @@ impl Door {
 async fn greet(
     mut stream: TcpStream,
     from: SocketAddr,
-    calls: &[(CallId, String)],
+    calls: &[(CallId, Caller)],
     lines: &mpsc::Sender<Line>,
 ) {
     let mut message = [0; CallId::MESSAGE_BYTES];
     let named = timeout(NAMED_WITHIN, stream.read_exact(&mut message)).await;
     let id = named.ok().and_then(Result::ok).and_then(|_| CallId::read(&message));
-    let Some((_, extension)) = calls.iter().find(|(known, _)| Some(*known) == id) else {
+    let Some((_, caller)) = calls.iter().find(|(known, _)| Some(*known) == id) else {
         // Never above debug level: anybody could fill the log.
         log::debug!("audiosocket: {from} names no call that is known");
         return;
     };
     match port(stream) {
         Ok(port) => {
-            let (line, _over) = Line::given(leg_id(extension, "audiosocket"), port);
+            let (line, _over) = Line::given(leg_id(&caller.extension, "audiosocket"), caller, port);
             // It is there as long as the daemon serves.
             let _switchboard = lines.send(line).await;
         }

@@ -32,7 +32,7 @@ pub(crate) fn open(ports: &Ports) -> Result<mpsc::Receiver<Line>, String> {
         tokio::spawn(door.serve());
     }
     if let Some(card) = &ports.alsa {
-        let line = Line::of_card(leg_id(&card.extension, "alsa"), &card.device);
+        let line = Line::of_card(leg_id(&card.caller.extension, "alsa"), &card.caller, &card.device);
         lines.try_send(line).map_err(|error| format!("alsa: {error}"))?;
     }
     Ok(receiver)

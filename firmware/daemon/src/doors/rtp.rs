@@ -66,7 +66,8 @@ impl Door {
         let socket = self.socket.as_fd().try_clone_to_owned()?;
         let port = Port::Rtp(Box::new(RtpPort::new(socket, self.config.codec, source, fastrand::u32(..))));
         let door = format!("rtp.{}", self.config.listen.port());
-        let (line, over) = Line::given(leg_id(&self.config.extension, &door), port);
+        let caller = &self.config.caller;
+        let (line, over) = Line::given(leg_id(&caller.extension, &door), caller, port);
         let begun = Instant::now();
         if self.lines.send(line).await.is_ok() {
             // Only ever closed.

@@ -55,7 +55,7 @@ pub(super) async fn serve(
     let ends = hub.media.attach_room(port, 1)?;
     let leg_id = ends.id;
     let (inbox, outlet) = Inbox::new();
-    let mut listed = Listed::enter(hub, leg_id, &line.id, room, &ends.shared, &inbox);
+    let mut listed = Listed::enter(hub, leg_id, line, room, &ends.shared, &inbox);
     let (answers_in, answers) = mpsc::channel(MOST_ANSWERS);
     let languages = *interpreter.languages();
     let tap = tap(hub, line, room, leg_id);
@@ -252,7 +252,8 @@ impl<'a> InterpreterLeg<'a> {
                 self.notice(&event);
                 self.tap.happened(now(), self.id, &event);
                 if event == Event::Listening {
-                    self.hub.translates(self.id, true);
+                    self.hub.translates(self.id, self.room.translates());
+                    self.hub.remember(self.id, self.room.remembered());
                 }
                 self.hub.tell_session(self.id, &mut self.tally, &event);
             }
@@ -278,6 +279,7 @@ impl<'a> InterpreterLeg<'a> {
             self.room.key(now(), key);
             self.act();
             self.hub.translates(self.id, self.room.translates());
+            self.hub.remember(self.id, self.room.remembered());
         }
     }
 

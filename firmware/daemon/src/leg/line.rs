@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::refuse;
 use super::sound_card::SoundCard;
 use crate::asterisk::LegEvent;
+use crate::config::Caller;
 use crate::hub::{Hub, Inbox};
 use crate::ports::Port;
 use crate::ports::pipe::{PipeError, PipePort};
@@ -26,6 +27,8 @@ const DEAD_AFTER: Duration = Duration::from_millis(1_500);
 pub struct Line {
     /// The leg's id.
     pub id: String,
+    /// Who is at it, where the configuration of its port says so.
+    pub(crate) caller: Option<Caller>,
     way: Way,
     /// The call ended without the removal of its pipes.
     lost: AtomicBool,
@@ -44,12 +47,13 @@ enum Way {
 impl Line {
     /// The pair of pipes that is named by `id`.
     pub fn of_pipes(id: &str) -> Self {
-        Self { id: id.to_owned(), way: Way::Pipes, lost: AtomicBool::new(false) }
+        Self { id: id.to_owned(), caller: None, way: Way::Pipes, lost: AtomicBool::new(false) }
     }
 
     /// A sound card, which may be unplugged and plugged in again.
-    pub(crate) fn of_card(id: String, device: &str) -> Self {
-        Self { id, way: Way::Card(SoundCard::new(device)), lost: AtomicBool::new(false) }
+    pub(crate) fn of_card(id: String, caller: &Caller, device: &str) -> Self {
+        let way = Way::Card(SoundCard::new(device));
+        Self { id, caller: Some(caller.clone()), way, lost: AtomicBool::new(false) }
     }
 
     /// Whether the removal of its pipes ends it.
@@ -58,10 +62,10 @@ impl Line {
     }
 
     /// A line whose port is open already, and ends with it; the other end is closed when the call is over.
-    pub(crate) fn given(id: String, port: Port) -> (Self, oneshot::Receiver<()>) {
+    pub(crate) fn given(id: String, caller: &Caller, port: Port) -> (Self, oneshot::Receiver<()>) {
         let (open, over) = oneshot::channel();
         let way = Way::Given(Mutex::new(Some(port)), open);
-        (Self { id, way, lost: AtomicBool::new(false) }, over)
+        (Self { id, caller: Some(caller.clone()), way, lost: AtomicBool::new(false) }, over)
     }
 
     /// Opens the port, waiting for its other side; `None` where it can never be opened.
@@ -83,8 +87,8 @@ impl Line {
         self.lost.swap(false, Ordering::Relaxed)
     }
 
-    /// Opens the leg's pipes again each time a side of them goes away. Ends with the call, where that is how the other
-    /// side ends calls; the removal of pipes is told otherwise.
+    /// Opens the leg's pipes again each time a side of them goes away. Ends with the call, where that is how a side ends
+    /// calls; the removal of pipes is told otherwise, and only Asterisk can end their call.
     pub(crate) async fn keep(&self, hub: &Hub, leg: LegId, inbox: &Inbox) {
         match &self.way {
             Way::Pipes => {
@@ -98,7 +102,10 @@ impl Line {
                 self.lost.store(true, Ordering::Relaxed);
                 hub.leg_happened(&self.id, LegEvent::Gone);
             }
-            Way::Given(..) => inbox.port_down.notified().await,
+            Way::Given(..) => tokio::select! {
+                () = inbox.port_down.notified() => {}
+                () = inbox.dismissed.notified() => {}
+            },
         }
     }
 }

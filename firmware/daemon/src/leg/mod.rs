@@ -50,12 +50,12 @@ impl<'a> Listed<'a> {
     pub(crate) fn enter(
         hub: &'a Hub,
         leg: LegId,
-        id: &str,
+        line: &Line,
         room: &Room,
         shared: &Arc<LegShared>,
         inbox: &Inbox,
     ) -> Self {
-        hub.enter(leg, id, room, shared, inbox);
+        hub.enter(leg, line, room, shared, inbox);
         Self { hub, leg, session: Value::Null }
     }
 }
@@ -131,6 +131,7 @@ async fn serve_alone(
             let offers = room.own_voices.is_some();
             let interpreter = if offers { interpreter.offering_own_voices() } else { interpreter };
             let interpreter = if hub.recorder.is_on() { interpreter.recorded() } else { interpreter };
+            let interpreter = interpreter.knowing(hub.memory.recall(&line.id));
             interpreter::serve(hub, line, room, interpreter, port, down).await
         }
         RoomKind::Echo => serve_echo(hub, line, room, Echo::AtTick, port, down).await,
@@ -168,7 +169,7 @@ async fn serve_echo(
 ) -> Result<(), Full> {
     let (leg, shared) = hub.media.attach_echo(port, echo)?;
     let (inbox, _nothing_is_played) = Inbox::new();
-    let _listed = Listed::enter(hub, leg, &line.id, room, &shared, &inbox);
+    let _listed = Listed::enter(hub, leg, line, room, &shared, &inbox);
     tokio::select! {
         () = down.notified() => {}
         () = line.keep(hub, leg, &inbox) => {}
@@ -194,7 +195,8 @@ mod tests {
         let shared = Arc::clone(&hub);
         let task = tokio::spawn(async move {
             let (inbox, _playback) = Inbox::new();
-            let _listed = Listed::enter(&shared, LegId(1), "790-1", &room, &Arc::default(), &inbox);
+            let line = Line::of_pipes("790-1");
+            let _listed = Listed::enter(&shared, LegId(1), &line, &room, &Arc::default(), &inbox);
             assert_eq!(shared.count(), 1);
             panic!("a fault of ours");
         });

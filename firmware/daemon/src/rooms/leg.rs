@@ -49,7 +49,7 @@ pub(crate) async fn serve(
     let ends = hub.media.attach_room(port, MAX_LANES)?;
     let leg = ends.id;
     let (inbox, outlet) = Inbox::new();
-    let mut listed = Listed::enter(hub, leg, &line.id, room, &ends.shared, &inbox);
+    let mut listed = Listed::enter(hub, leg, line, room, &ends.shared, &inbox);
     let Place { key, several, is_call, pin, language, voice } = place;
     let kind = Kind { dialled: room.extension.clone(), several, is_call, pin };
     let entrance = Entrance { ends, id: line.id.clone(), language, voice };

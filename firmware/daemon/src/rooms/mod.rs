@@ -4,6 +4,7 @@
 mod chair;
 mod leg;
 mod mouth;
+mod pauses;
 mod sounds;
 mod task;
 
@@ -22,6 +23,7 @@ use crate::config::Several;
 use crate::hub::Words;
 use crate::media::LegEnds;
 pub(crate) use leg::{Ended, Place, serve};
+pub(crate) use pauses::Pauses;
 
 /// What may wait for a room's task.
 const MOST_HAPPENINGS: usize = 1_024;

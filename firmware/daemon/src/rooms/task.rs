@@ -114,10 +114,11 @@ impl<'a> RoomTask<'a> {
 
     fn enter(&mut self, leg: LegId, entrance: Entrance) {
         let (seat, language) = (self.voices.seat(leg), entrance.language);
+        let known = self.hub.memory.recall(&entrance.id);
         self.tap.joined(now(), Joined { leg, id: entrance.id.clone(), language: Some(language) });
         let chair = Chair::new(&self.hub.outside, leg, entrance, seat, &self.door);
         self.chairs.insert(leg, chair);
-        self.room.join(now(), leg, language);
+        self.room.rejoin(now(), leg, language, known);
     }
 
     fn drain_captured(&mut self, leg: LegId) {
@@ -241,6 +242,8 @@ impl<'a> RoomTask<'a> {
                 }
                 Order::Translates { leg, yes } => self.hub.translates(leg, yes),
                 Order::Forget { leg } => drop(self.chairs.remove(&leg)),
+                Order::Remember { leg, known } => self.hub.remember(leg, known),
+                Order::Refused { leg } => self.hub.refuse_at_the_door(leg),
                 Order::Dismiss { leg } => self.hub.dismiss(leg),
             }
         }

@@ -26,6 +26,7 @@ pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Please enter the PIN.",
     "That is not the PIN. Please enter it again.",
     "That is not the PIN. Goodbye.",
+    "This call is over. Please hang up.",
     "You are in the conference. You are the only one.",
     "This call is recorded.",
     "Press {key} to be heard in your own voice.",

@@ -26,6 +26,7 @@ pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Entrez le code PIN.",
     "Ce n'est pas le code PIN. Entrez-le de nouveau.",
     "Ce n'est pas le code PIN. Au revoir.",
+    "Cet appel est terminé. Veuillez raccrocher.",
     "Vous êtes dans la conférence. Il n'y a personne d'autre.",
     "Cet appel est enregistré.",
     "Appuyez sur {key} pour être entendu avec votre propre voix.",

@@ -27,6 +27,7 @@ pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Bitte geben Sie die PIN ein.",
     "Das ist nicht die PIN. Bitte geben Sie sie noch einmal ein.",
     "Das ist nicht die PIN. Auf Wiederhören.",
+    "Dieses Gespräch ist beendet. Bitte legen Sie auf.",
     "Sie sind in der Konferenz. Sonst ist niemand da.",
     "Dieses Gespräch wird aufgezeichnet.",
     "Drücken Sie {key}, um mit Ihrer eigenen Stimme gehört zu werden.",

@@ -26,6 +26,7 @@ pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Inserisca il PIN.",
     "Questo non è il PIN. Lo inserisca di nuovo.",
     "Questo non è il PIN. Arrivederci.",
+    "Questa chiamata è terminata. Riagganci, per favore.",
     "È nella conferenza. Non c'è nessun altro.",
     "Questa chiamata viene registrata.",
     "Prema {key} per essere sentito con la sua voce.",

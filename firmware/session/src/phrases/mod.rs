@@ -45,6 +45,8 @@ pub(crate) enum Phrase {
     EnterPin,
     WrongPin,
     NoEntry,
+    /// The call is over, but nobody else can end it.
+    HangUp,
     /// He is alone in a conference.
     Alone,
     /// He is recorded from now on.

@@ -26,6 +26,7 @@ pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Introduza o PIN.",
     "Esse não é o PIN. Introduza-o de novo.",
     "Esse não é o PIN. Adeus.",
+    "Esta chamada terminou. Desligue, por favor.",
     "Está na conferência. Não há mais ninguém.",
     "Esta chamada é gravada.",
     "Prima {key} para ser ouvido com a sua própria voz.",

@@ -26,6 +26,7 @@ pub(super) const WORDS: [&str; Phrase::COUNT] = [
     "Introduzca el PIN.",
     "Ese no es el PIN. Introdúzcalo de nuevo.",
     "Ese no es el PIN. Adiós.",
+    "Esta llamada ha terminado. Cuelgue, por favor.",
     "Está en la conferencia. No hay nadie más.",
     "Esta llamada se graba.",
     "Pulse {key} para que le oigan con su propia voz.",

@@ -12,6 +12,10 @@ use crate::phrases::Phrase;
 const TRIES: u32 = 3;
 /// Without a key for so long what was entered counts.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// From one request to hang up a dismissed caller to the next: where nothing can do that but himself, he is told.
+const DISMISS_AGAIN: Duration = Duration::from_secs(5);
+/// The same, once he was told often.
+const DISMISS_SELDOM: Duration = Duration::from_secs(60);
 
 /// Somebody at the door.
 #[derive(Debug)]
@@ -20,8 +24,8 @@ pub(super) enum Door {
     Closed { entered: Entered, wrong: u32, until: Timestamp },
     /// He entered wrong ones; he is told so, and then hung up on.
     Refused,
-    /// He was.
-    Dismissed,
+    /// He was, and is again, as long as he stays.
+    Dismissed { again: Timestamp, pause: Duration },
 }
 
 /// Keys that somebody pressed. They are in no output.
@@ -37,8 +41,8 @@ impl std::fmt::Debug for Entered {
 impl Door {
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match self {
-            Self::Closed { until, .. } => Some(*until),
-            Self::Refused | Self::Dismissed => None,
+            Self::Closed { until: at, .. } | Self::Dismissed { again: at, .. } => Some(*at),
+            Self::Refused => None,
         }
     }
 }
@@ -79,12 +83,19 @@ impl Room {
         let leg = member.leg;
         match member.door {
             Some(Door::Closed { wrong, until, .. }) if until <= now => self.wrong_pin(now, leg, wrong + 1),
-            Some(Door::Refused) if member.own.is_silent() => {
-                member.door = Some(Door::Dismissed);
-                self.orders.push_back(Order::Dismiss { leg });
+            Some(Door::Refused) if member.own.is_silent() => self.dismiss(now, place, DISMISS_AGAIN),
+            Some(Door::Dismissed { again, pause }) if again <= now => {
+                self.tell(now, leg, Phrase::HangUp);
+                self.dismiss(now, place, (pause * 2).min(DISMISS_SELDOM));
             }
             _ => {}
         }
+    }
+
+    fn dismiss(&mut self, now: Timestamp, place: usize, pause: Duration) {
+        let member = &mut self.members[place];
+        member.door = Some(Door::Dismissed { again: now + pause, pause });
+        self.orders.push_back(Order::Dismiss { leg: member.leg });
     }
 
     fn wrong_pin(&mut self, now: Timestamp, leg: LegId, wrong: u32) {
@@ -94,6 +105,7 @@ impl Room {
         if let Some(member) = self.members.iter_mut().find(|member| member.leg == leg) {
             member.door = Some(Door::Refused);
         }
+        self.orders.push_back(Order::Refused { leg });
         self.tell(now, leg, Phrase::NoEntry);
     }
 
@@ -107,13 +119,17 @@ impl Room {
 
     /// Lets somebody in.
     fn admit(&mut self, now: Timestamp, leg: LegId) {
+        self.let_in(leg);
+        self.tell_company(Cue::Joined);
+        self.arrange(now);
+    }
+
+    pub(super) fn let_in(&mut self, leg: LegId) {
         self.founder.get_or_insert(leg);
         if let Some(member) = self.members.iter_mut().find(|member| member.leg == leg) {
             member.door = None;
             member.interrupt(&mut self.out);
             super::collect(&mut self.out, leg, &[], &mut self.orders);
         }
-        self.tell_company(Cue::Joined);
-        self.arrange(now);
     }
 }

@@ -85,6 +85,7 @@ impl Room {
         member.talker.break_off(now);
         member.talker.tongue = Tongue::One(language);
         member.language = language;
+        member.changed_language = Some(language);
         member.last_heard.clear();
         self.orders.push_back(Order::Speaks { leg, language });
         self.tell(now, leg, Phrase::Language);

@@ -2,6 +2,7 @@ use audio_path::{Captured, LegId, SegmentId, Timestamp};
 
 use super::company::Company;
 use super::door::Door;
+use super::memory::Remembered;
 use super::{Order, Original, Pace, Room, collect};
 use crate::announcement::Announcement;
 use crate::keys::Wishes;
@@ -69,6 +70,10 @@ pub(super) struct Member {
     pub(super) wishes: Wishes,
     pub(super) keys: Keys,
     pub(super) company: Company,
+    /// What he speaks, where he changed that.
+    pub(super) changed_language: Option<Language>,
+    /// What was told last that is to be remembered of him.
+    pub(super) known: Remembered,
     /// He has not entered the room's PIN.
     pub(super) door: Option<Door>,
 }
@@ -94,6 +99,8 @@ impl Member {
             wishes: Wishes::default(),
             keys: Keys::Untold,
             company: Company::default(),
+            changed_language: None,
+            known: Remembered::default(),
             door: None,
         }
     }

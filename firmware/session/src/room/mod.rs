@@ -2,7 +2,7 @@
 //! translated once for each language that somebody else hears, and spoken once for each; who shares a language hears
 //! the voice itself. Translations of people who talk at once are heard at once, as their voices would be.
 //!
-//! Called as an [`Interpreter`](crate::Interpreter) is: [`Room::join`], [`Room::leave`], [`Room::handle`],
+//! Called as an [`Interpreter`](crate::Interpreter) is: [`Room::join`], [`Room::rejoin`], [`Room::leave`], [`Room::handle`],
 //! [`Room::rendered`] and [`Room::key`] tell what happened, [`Room::say`] has a text said, [`Room::poll`] what is to be done, and
 //! [`Room::next_deadline`] when to call [`Room::tick`].
 
@@ -14,6 +14,7 @@ mod house;
 mod interpretation;
 mod keys;
 mod member;
+mod memory;
 mod order;
 
 use std::collections::VecDeque;
@@ -25,7 +26,8 @@ use crate::talker::Told;
 use crate::{Action, Component, Cue, FrameCounts, Input, Language, UtteranceId};
 pub use house::HOUSE;
 use interpretation::Interpretation;
-use member::{Member, Recording};
+use member::Member;
+pub use memory::Remembered;
 pub use order::{Mode, Order, Original, Pace, Pin, Rules};
 
 /// A room of several legs.
@@ -69,19 +71,7 @@ impl Room {
 
     /// A leg whose caller speaks `language` came in.
     pub fn join(&mut self, now: Timestamp, leg: LegId, language: Language) {
-        if self.member(leg).is_some() {
-            return;
-        }
-        let mut member = Member::new(leg, language, self.rules.manner);
-        if self.rules.is_recorded {
-            member.recording = Recording::Untold;
-        }
-        for component in Component::ALL.into_iter().filter(|component| self.lost[*component as usize]) {
-            member.outage.served(now, component, false);
-        }
-        self.members.push(member);
-        self.receive(now, leg);
-        self.go_on(now);
+        self.rejoin(now, leg, language, Remembered::default());
     }
 
     /// A leg is gone. What its caller said is still translated for the others.
@@ -227,6 +217,7 @@ impl Room {
         self.advance_interpretations(now);
         self.mind_echoes(now);
         self.forget_the_gone();
+        self.mind_memory();
         self.due = self.next_deadline();
     }
 

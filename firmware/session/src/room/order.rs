@@ -2,6 +2,7 @@ use std::fmt;
 
 use audio_path::{LegId, SegmentId};
 
+use super::Remembered;
 use crate::{Action, Cue, Language, Manner};
 
 /// Who is translated.
@@ -21,9 +22,9 @@ pub enum Mode {
 pub struct Pin(String);
 
 impl Pin {
-    /// `None` where it is not made of one to sixteen digits.
+    /// `None` where it is not made of four to sixteen digits.
     pub fn new(digits: &str) -> Option<Self> {
-        let is_pin = (1..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_pin = (4..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
         is_pin.then(|| Self(digits.to_owned()))
     }
 
@@ -99,7 +100,11 @@ pub enum Order {
     Translates { leg: LegId, yes: bool },
     /// This leg's engines are not needed any more: it is gone, and all that its caller said was heard.
     Forget { leg: LegId },
-    /// Hang this leg up.
+    /// Remember this of the leg's caller for as long as the call lasts: who serves the room next is to know it.
+    Remember { leg: LegId, known: Remembered },
+    /// The leg's caller entered too many wrong PINs. He is told so, and then dismissed.
+    Refused { leg: LegId },
+    /// Hang this leg up. It is told again and again as long as the leg stays.
     Dismiss { leg: LegId },
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use audio_path::{Captured, Frame, LegId, SegmentId, Timestamp};
-use session::room::{HOUSE, Order, Original, Pace, Room, Rules};
+use session::room::{HOUSE, Order, Original, Pace, Remembered, Room, Rules};
 use session::{Event, Input, Text, UtteranceId};
 
 pub use super::Sound;
@@ -28,6 +28,10 @@ pub struct RoomSimulation {
     pub phones: BTreeMap<LegId, Phone>,
     /// Who takes part in translations, as was told last.
     pub translated: BTreeSet<LegId>,
+    /// Who entered wrong PINs.
+    pub refused: BTreeSet<LegId>,
+    /// What is to be remembered of whom.
+    pub remembered: BTreeMap<LegId, Remembered>,
     /// All events so far, with their times and legs.
     pub events: Vec<(Duration, LegId, Event)>,
     /// What was asked of engines.
@@ -58,6 +62,8 @@ impl RoomSimulation {
             room: Room::new(rules),
             phones: BTreeMap::new(),
             translated: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            remembered: BTreeMap::new(),
             events: Vec::new(),
             requests: Requests::default(),
             echo_recognised: 0,
@@ -73,6 +79,12 @@ impl RoomSimulation {
             texts: HashMap::new(),
             over: HashMap::new(),
         }
+    }
+
+    /// Somebody else serves these callers from now on, who know nothing but what was to be remembered of them.
+    #[must_use]
+    pub fn succeeded(self, rules: Rules, callers: Vec<Caller>) -> Self {
+        Self { remembered: self.remembered, ..Self::new(rules, callers, self.behaviour, 1) }
     }
 
     /// From now on the engines behave like this.
@@ -182,7 +194,10 @@ impl RoomSimulation {
         {
             let (leg, language) = (caller.leg, caller.language.parse().expect("a language"));
             self.phones.insert(leg, Phone::new(caller));
-            self.change(|room, now| room.join(now, leg, language));
+            match self.remembered.get(&leg).copied() {
+                Some(known) => self.change(|room, now| room.rejoin(now, leg, language, known)),
+                None => self.change(|room, now| room.join(now, leg, language)),
+            }
         }
         let leaving = self.phones.values().filter(|phone| !phone.is_gone && phone.caller.leaves <= at);
         let leaving: Vec<LegId> = leaving.map(|phone| phone.caller.leg).collect();
@@ -279,6 +294,11 @@ impl RoomSimulation {
                 let phone = self.phones.get_mut(&leg).expect("somebody");
                 assert!(phone.is_gone && !std::mem::replace(&mut phone.is_forgotten, true));
             }
+            Order::Remember { leg, known } => {
+                let before = self.remembered.insert(leg, known);
+                assert_ne!(before.unwrap_or_default(), known, "it is told twice");
+            }
+            Order::Refused { leg } => assert!(self.refused.insert(leg), "it is told twice"),
             Order::Dismiss { leg } => self.phones.get_mut(&leg).expect("somebody").is_dismissed = true,
         }
     }

@@ -43,6 +43,20 @@ fn a_whole_call_wants_no_mending() {
 }
 
 #[test]
+fn a_channel_is_hung_up_until_it_is_gone() {
+    let (mut calls, mut channels) = call();
+    calls.ends("1.1", Cause::Busy, at(8));
+    calls.ends("9.9", Cause::Normal, at(8));
+    let again = [Mend::HangUpAgain("1.1".into(), Cause::Busy)];
+    assert_eq!(calls.listed(&channels, at(8)), [], "it had no time yet");
+    assert_eq!(calls.listed(&channels, at(9)), again);
+    assert_eq!(calls.listed(&channels, at(10)), again);
+    channels.retain(|channel| channel.id != "1.1");
+    assert_eq!(calls.listed(&channels, at(11)), []);
+    assert!(calls.ending.is_empty());
+}
+
+#[test]
 fn what_belongs_to_nobody_is_ended_after_a_while() {
     let (mut calls, mut channels) = call();
     channels.push(channel("2.9", "SlinPipe/700-2.8-103", "Up"));
