@@ -24,7 +24,6 @@ pub mod ports;
 pub mod recording;
 pub mod report;
 mod rooms;
-mod secret_file;
 mod switchboard;
 pub mod tally;
 pub mod tap;

@@ -1,10 +1,10 @@
-use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use secret_file::For;
 
 use crate::events::{Event, Reader};
 
@@ -14,13 +14,12 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(15);
 const LONGEST_PASSWORD: u64 = 256;
 
-/// The first line of the file.
+/// The first line of the file, which is not for everyone.
 pub(crate) fn password(path: &Path) -> Result<SecretString, String> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST_PASSWORD).read_to_string(&mut text));
-    read.map_err(|error| format!("{}: {error}", path.display()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned().into()),
+    let text = secret_file::read(path, For::Group, LONGEST_PASSWORD)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    match text.expose_secret().lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.into()),
         _ => Err(format!("{}: no password in it", path.display())),
     }
 }

@@ -2,13 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use secret_file::For;
 use subtle::ConstantTimeEq as _;
-
-use crate::secret_file;
 
 /// Shorter ones can be guessed.
 const SHORTEST: usize = 32;
@@ -31,19 +29,8 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 
 /// The token that is in the file.
 pub(super) fn read(path: &Path) -> Result<SecretString, String> {
-    let fault = |error: io::Error| error.to_string();
-    let meta = path.metadata().map_err(fault)?;
-    if !meta.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    if meta.permissions().mode() & 0o007 != 0 {
-        return Err("everyone on this box can read it; take that away with chmod o=".to_owned());
-    }
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(2 * LONGEST as u64).read_to_string(&mut text))
-        .map_err(fault)?;
-    let token = text.trim();
+    let text = secret_file::read(path, For::Group, 2 * LONGEST as u64).map_err(|error| error.to_string())?;
+    let token = text.expose_secret().trim();
     let is_word = token.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !(SHORTEST..=LONGEST).contains(&token.len()) || !is_word {
         return Err(format!(
@@ -60,6 +47,8 @@ pub(super) fn is_same(token: &SecretString, other: &SecretString) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

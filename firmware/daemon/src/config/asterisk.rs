@@ -1,18 +1,18 @@
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use secret_file::For;
 use toml::Spanned;
 
 use super::Fault;
-use super::engines::small_file;
 use super::file::{AsteriskTable, CallsTable};
 use crate::media::MAX_LEGS;
 
 const URL: &str = "http://127.0.0.1:8088/ari";
 const USER: &str = "dragoman";
 const MOST_LEGS: u16 = 50;
+const LONGEST_PASSWORD: u64 = 1_024;
 
 /// How Asterisk is watched and commanded.
 #[derive(Clone, Debug)]
@@ -80,12 +80,9 @@ fn word(user: &Spanned<String>) -> Result<String, Fault> {
 
 fn password(file: &Path) -> Result<SecretString, String> {
     let advice = "put ARI's password there, readable for dragomand";
-    let meta = std::fs::metadata(file).map_err(|error| format!("{error}; {advice}"))?;
-    if meta.permissions().mode() & 0o007 != 0 {
-        return Err("everyone on this box can read it; take that away with chmod o=".into());
-    }
-    let text = small_file(file).map_err(|error| format!("{error}; {advice}"))?;
-    let text = text.trim();
+    let text = secret_file::read(file, For::Group, LONGEST_PASSWORD)
+        .map_err(|error| format!("{error}; {advice}"))?;
+    let text = text.expose_secret().trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("this is no password, which is one word; {advice}"));
     }
@@ -94,6 +91,8 @@ fn password(file: &Path) -> Result<SecretString, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::super::parse;
     use super::*;
 

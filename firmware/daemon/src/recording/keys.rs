@@ -1,14 +1,13 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use age::secrecy::ExposeSecret as _;
 use age::x25519::{Identity, Recipient};
 use age::{IdentityFile, NoCallbacks};
+use secret_file::For;
 
 use crate::config::Readers;
-use crate::secret_file;
 
 /// A file of keys is no larger.
 const LONGEST: u64 = 64 << 10;
@@ -43,14 +42,8 @@ pub fn identities(path: &Path) -> Result<Vec<Box<dyn age::Identity>>, String> {
 
 fn own(path: &Path) -> Result<Identity, String> {
     let here = |reason: &str| format!("{}: {reason}", path.display());
-    let mode = fs::metadata(path).map_err(|error| here(&error.to_string()))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(here("others can read it; take that away with chmod 600"));
-    }
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
-    read.map_err(|error| here(&error.to_string()))?;
-    let key = text.lines().find(|line| !line.is_empty() && !line.starts_with('#'));
+    let text = secret_file::read(path, For::Owner, LONGEST).map_err(|error| here(&error.to_string()))?;
+    let key = text.expose_secret().lines().find(|line| !line.is_empty() && !line.starts_with('#'));
     let key = key.and_then(|line| line.trim().parse().ok());
     key.ok_or_else(|| here("it holds no key; move it away, and a new one is made for new recordings"))
 }
@@ -62,8 +55,8 @@ fn new() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::fs::{self, OpenOptions};
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
     use super::*;
 

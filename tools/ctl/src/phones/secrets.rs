@@ -4,8 +4,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
+use secret_file::For;
 
-use super::file;
+use super::file::{self, Staged};
 
 /// Shorter ones can be guessed.
 const SHORTEST: usize = 16;
@@ -20,9 +21,10 @@ pub(crate) struct Secrets(BTreeMap<String, SecretString>);
 impl Secrets {
     /// What the file holds; nothing where there is none.
     pub(crate) fn load(path: &Path) -> Result<Self, String> {
-        let mut text = String::new();
-        match File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text)) {
-            Ok(_) => Self::parse(&text).map_err(|reason| format!("{}: {reason}", path.display())),
+        match secret_file::read(path, For::Group, MOST_BYTES) {
+            Ok(text) => {
+                Self::parse(text.expose_secret()).map_err(|reason| format!("{}: {reason}", path.display()))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(format!("{}: {error}", path.display())),
         }
@@ -66,12 +68,12 @@ impl Secrets {
         Ok(changed)
     }
 
-    pub(crate) fn save(&self, path: &Path) -> Result<(), String> {
+    pub(crate) fn stage(&self, path: &Path) -> Result<Staged, String> {
         let lines = self
             .0
             .iter()
             .map(|(extension, secret)| format!("\"{extension}\" = \"{}\"\n", secret.expose_secret()));
-        file::replace(path, lines.collect::<String>(), 0o600)
+        file::stage(path, lines.collect::<String>(), 0o600)
     }
 }
 
@@ -112,10 +114,12 @@ mod tests {
         let path = directory.path().join("phones.secrets");
         let mut secrets = Secrets::load(&path).unwrap();
         secrets.keep_for(["101"].into_iter()).unwrap();
-        secrets.save(&path).unwrap();
+        secrets.stage(&path).unwrap().put().unwrap();
         let again = Secrets::load(&path).unwrap();
         assert_eq!(again.of("101").unwrap().expose_secret(), secrets.of("101").unwrap().expose_secret());
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(!format!("{again:?}").contains(again.of("101").unwrap().expose_secret()));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(Secrets::load(&path).unwrap_err().contains("chmod o="), "everyone can read it");
     }
 }

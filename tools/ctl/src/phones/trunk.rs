@@ -1,13 +1,11 @@
 //! The way outside, as Asterisk is told of it: what PJSIP needs to reach the provider, and which numbers lead there.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use dragomand::config::Trunk;
 use secrecy::{ExposeSecret as _, SecretString};
+use secret_file::For;
 
 const LONGEST_PASSWORD: u64 = 128;
 
@@ -15,18 +13,11 @@ const LONGEST_PASSWORD: u64 = 128;
 pub(crate) fn password(file: &Path) -> Result<SecretString, String> {
     let advice = "put the trunk's password there, not readable for everyone";
     let told = |reason: &str| format!("trunk.password_file {}: {reason}; {advice}", file.display());
-    let mut text = String::new();
-    let opened = File::open(file).and_then(|opened| {
-        let metadata = opened.metadata()?;
-        if metadata.permissions().mode() & 0o007 != 0 || !metadata.is_file() {
-            return Err(std::io::Error::other("everyone may read it, or it is no file"));
-        }
-        opened.take(LONGEST_PASSWORD + 1).read_to_string(&mut text)
-    });
-    opened.map_err(|error| told(&error.to_string()))?;
-    let word = text.trim();
+    let text =
+        secret_file::read(file, For::Group, LONGEST_PASSWORD).map_err(|error| told(&error.to_string()))?;
+    let word = text.expose_secret().trim();
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
-    if word.is_empty() || text.len() as u64 > LONGEST_PASSWORD || !word.bytes().all(is_plain) {
+    if word.is_empty() || !word.bytes().all(is_plain) {
         return Err(told("this is no password: one word of at most 127 characters, no backslash"));
     }
     Ok(word.into())
@@ -104,6 +95,7 @@ pub(crate) fn numbers(trunk: Option<&Trunk>) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use dragomand::config;
 

@@ -55,7 +55,7 @@ pub(super) fn key(name: &str, table: &EngineTable) -> Result<Option<SecretString
 }
 
 /// Never waits, as for a pipe, and never reads without end.
-pub(in crate::config) fn small_file(path: &Path) -> io::Result<String> {
+fn small_file(path: &Path) -> io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
     }

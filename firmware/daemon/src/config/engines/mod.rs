@@ -19,7 +19,6 @@ use super::file::{DeviceTable, EngineTable, EnginesTable};
 use super::glossary::Terms;
 use crate::endpoint::Endpoint;
 use address::{base, endpoint};
-pub(super) use key::small_file;
 use named::{Named, Provider, provider};
 
 pub use service::Service;
