@@ -161,7 +161,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
     let engines = Engines::read(file.device, file.engines, file.engine, glossary::glossary(file.glossary)?)?;
     let media = MediaConfig { priority: priority(file.media.priority)?, cpu: file.media.cpu };
     let rooms = rooms::rooms(file.room, &engines)?;
-    let phones = phones::phones(file.phone, &rooms)?;
+    let phones = phones::phones(file.phone)?;
     if rooms.is_empty() && phones.is_empty() {
         let advice =
             "room: there is none, so no call could be served; add a [[room]] with extension and kind";
@@ -262,6 +262,9 @@ mod tests {
             ("[\"en\", \"es\"]", "[\"en\", \"xx\"]", 15, "\"xx\" is no language"),
             ("\"791\"", "\"700\"", 17, "twice"),
             ("\"791\"", "\"7-91\"", 17, "room.extension"),
+            ("\"791\"", "\"9000\"", 17, "nobody could dial 9000"),
+            ("\"791\"", "\"101\"", 17, "\"700\" to \"899\""),
+            ("\"791\"", "\"799\"", 17, "room.extension"),
             ("echo-direct", "ecco", 18, "echo-direct"),
             ("echo-direct\"", "echo\"\nmanner = \"consecutive\"", 17, "manner"),
             ("[\"en\", \"es\"]", "[\"en\", \"es\"]\nmanner = \"fast\"", 16, "simultaneous"),

@@ -4,12 +4,10 @@ use serde::Deserialize;
 use session::Language;
 use toml::Spanned;
 
+use super::Fault;
 use super::file::PhoneTable;
 use super::language::language;
-use super::{Fault, Room};
 
-/// An international number has no more digits.
-const LONGEST_NUMBER: usize = 15;
 const LONGEST_NAME: usize = 64;
 
 /// A phone that belongs to the box.
@@ -52,14 +50,13 @@ impl Codec {
     }
 }
 
-pub(super) fn phones(tables: Vec<PhoneTable>, rooms: &[Room]) -> Result<Vec<Phone>, Fault> {
-    let mut taken: HashSet<String> = rooms.iter().map(|room| room.extension.clone()).collect();
+pub(super) fn phones(tables: Vec<PhoneTable>) -> Result<Vec<Phone>, Fault> {
+    let mut taken = HashSet::new();
     let mut phones = Vec::new();
     for table in tables {
         let extension = extension(&table.extension)?;
         if !taken.insert(extension.clone()) {
-            let advice =
-                format!("phone.extension: {extension} is there already; give each phone and room its own");
+            let advice = format!("phone.extension: {extension} is there already; give each phone its own");
             return Err((Some(table.extension.span()), advice));
         }
         phones.push(Phone {
@@ -73,13 +70,14 @@ pub(super) fn phones(tables: Vec<PhoneTable>, rooms: &[Room]) -> Result<Vec<Phon
     Ok(phones)
 }
 
+/// What the dialplan calls phones by, but for what a caller in need may dial.
 fn extension(value: &Spanned<String>) -> Result<String, Fault> {
-    let digits = value.get_ref();
-    if digits.is_empty() || digits.len() > LONGEST_NUMBER || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        let advice = format!("phone.extension: use 1 to {LONGEST_NUMBER} digits, such as \"101\"");
-        return Err((Some(value.span()), advice));
-    }
-    Ok(digits.clone())
+    let advice = match value.get_ref().as_bytes() {
+        [b'1', b'1', b'0'..=b'9'] => "110 to 119 are emergency numbers in many countries",
+        [b'1'..=b'6', b'0'..=b'9', b'0'..=b'9'] => return Ok(value.get_ref().clone()),
+        _ => "nobody could dial it",
+    };
+    Err((Some(value.span()), format!("phone.extension: {advice}; use \"100\" to \"699\" without 110 to 119")))
 }
 
 fn name(value: &Spanned<String>) -> Result<String, Fault> {
@@ -154,7 +152,12 @@ mod tests {
         let cases = [
             ("\"101\"", "\"1a1\"", 5, "phone.extension"),
             ("\"101\"", "\"\"", 5, "phone.extension"),
-            ("\"101\"", "\"700\"", 5, "already"),
+            ("\"101\"", "\"700\"", 5, "phone.extension"),
+            ("\"101\"", "\"1\"", 5, "100"),
+            ("\"101\"", "\"12345\"", 5, "nobody could dial it"),
+            ("\"101\"", "\"911\"", 5, "nobody could dial it"),
+            ("\"101\"", "\"001\"", 5, "nobody could dial it"),
+            ("\"101\"", "\"112\"", 5, "emergency"),
             ("\"102\"", "\"101\"", 11, "already"),
             ("\"Workshop\"", "\"Shop\\n[evil]\"", 12, "phone.name"),
             ("\"Workshop\"", "\"Shop;x\"", 12, "phone.name"),

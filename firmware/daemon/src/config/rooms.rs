@@ -103,6 +103,13 @@ pub(super) fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Roo
                 "room.extension: use 1 to 32 letters, digits, '.' or '_', as pipes are named EXTENSION-…";
             return Err((Some(span), message.into()));
         }
+        if extension.bytes().all(|byte| byte.is_ascii_digit()) && !can_be_dialled(&extension) {
+            let message = format!(
+                "room.extension: nobody could dial {extension}; use \"700\" to \"899\" without 799, which is \
+                 Asterisk's own, or letters where no phone dials it"
+            );
+            return Err((Some(span), message));
+        }
         if !seen.insert(extension.clone()) {
             return Err((
                 Some(span),
@@ -142,6 +149,11 @@ pub(super) fn rooms(tables: Vec<RoomTable>, engines: &Engines) -> Result<Vec<Roo
         rooms.push(Room { extension, kind, own_voices, pin });
     }
     Ok(rooms)
+}
+
+/// By a phone: what the dialplan keeps for rooms.
+fn can_be_dialled(extension: &str) -> bool {
+    matches!(extension.as_bytes(), [b'7' | b'8', b'0'..=b'9', b'0'..=b'9']) && extension != "799"
 }
 
 fn pin(value: Option<&Spanned<String>>, kind: RoomKind) -> Result<Option<Pin>, Fault> {
