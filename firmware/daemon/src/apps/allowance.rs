@@ -21,7 +21,7 @@ impl Allowance {
     }
 
     /// Whether one is left.
-    pub(super) fn is_left(&mut self, now: Timestamp) -> bool {
+    fn is_left(&mut self, now: Timestamp) -> bool {
         while self.left < self.most && self.next <= now {
             self.left += 1;
             self.next = self.next + self.every;

@@ -162,20 +162,16 @@ async fn admit(
     if !is_welcome(headers, &config.origins) {
         return Err(Refusal::Origin);
     }
-    // No page of a stranger's comes so far: whoever uses up all tries is a program of the box.
-    if !hub.apps.tries().is_left(now()) {
-        return Err(Refusal::Tries);
-    }
     let refused = match current(&config.token_file).await {
         None => Refusal::NoToken,
+        // Whoever else uses up all tries: what is right passes.
         Some(token) if given(headers).is_some_and(|given| token::is_same(&given, &token)) => {
             let place = Arc::clone(&hub.apps.places).try_acquire_owned();
             return place.map(|place| (token, place)).map_err(|_| Refusal::Full);
         }
         Some(_) => Refusal::Token,
     };
-    hub.apps.tries().take(now());
-    Err(refused)
+    Err(if hub.apps.tries().take(now()) { refused } else { Refusal::Tries })
 }
 
 /// Browsers say whose page asks, programs do not.

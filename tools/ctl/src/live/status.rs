@@ -147,6 +147,11 @@ impl Leg {
         self.room.as_deref().unwrap_or(before)
     }
 
+    /// Refused ones stay in the list for a while, and take nobody's place.
+    fn has_place(&self) -> bool {
+        self.state.as_deref().is_none_or(|state| state != "error")
+    }
+
     fn row(&self) -> Vec<String> {
         let or_unknown = |text: Option<&String>| text.cloned().unwrap_or_else(|| "-".to_owned());
         let frames = self.frames.as_ref();
@@ -200,7 +205,7 @@ impl fmt::Display for Status {
             "dragomand {} runs for {}, {}{most} in use{}",
             self.version,
             time(self.uptime_s),
-            count(self.all_legs().count(), "leg"),
+            count(self.all_legs().filter(|leg| leg.has_place()).count(), "leg"),
             self.health.as_ref().map_or_else(String::new, |at| format!(", health at http://{at}/healthz"))
         )?;
         writeln!(f, "\nrooms")?;
@@ -313,6 +318,13 @@ calls from phone to phone: 1 leg
   102    ringing  -         -      -    -          -    -     103-1.9-102-1.9
 ";
         assert_eq!(status().rooms(), expected);
+    }
+
+    #[test]
+    fn who_was_refused_takes_no_place() {
+        let refused = LINE.replace("\"state\": \"ringing\"", "\"state\": \"error\"");
+        let status: Status = serde_json::from_str(&refused).unwrap();
+        assert!(status.to_string().contains("1 leg of 50 in use"));
     }
 
     #[test]

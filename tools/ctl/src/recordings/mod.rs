@@ -71,7 +71,14 @@ impl Recordings {
         match self {
             Self::List { json, place } => {
                 let kept = place.list()?;
-                crate::print(&if *json { lines(&kept) } else { text(&kept) })?;
+                let text = if *json {
+                    lines(&kept)
+                } else if kept.is_empty() {
+                    place.why_none()?
+                } else {
+                    text(&kept)
+                };
+                crate::print(&text)?;
                 Ok(true)
             }
             Self::Export { number, to, identity, place } => {
@@ -122,6 +129,18 @@ impl Place {
         }
     }
 
+    fn why_none(&self) -> Result<String, String> {
+        let reason = if self.directory.is_some() {
+            "."
+        } else if self.config()?.is_some() {
+            " yet, though recording is on. A call is recorded once its callers were told so, for which an engine must \
+             speak their language: `dragoman status` tells what is not well."
+        } else {
+            "; [recording] in the configuration switches recording on."
+        };
+        Ok(format!("There is no recording{reason}\n"))
+    }
+
     fn find(&self, number: u32) -> Result<Kept, String> {
         let advice = || format!("there is no recording {number}; see `dragoman recordings list`");
         self.list()?.into_iter().find(|kept| kept.number == number).ok_or_else(advice)
@@ -144,9 +163,6 @@ fn state(kept: &Kept) -> &'static str {
 }
 
 fn text(kept: &[Kept]) -> String {
-    if kept.is_empty() {
-        return "There is no recording; [recording] in the configuration switches recording on.\n".to_owned();
-    }
     let row = |kept: &Kept| {
         let size = format!("{:.1} MiB", kept.bytes as f64 / f64::from(1 << 20));
         vec![kept.number.to_string(), kept.began.clone(), kept.room.clone(), size, state(kept).to_owned()]
@@ -198,9 +214,23 @@ mod tests {
     fn a_list_tells_number_beginning_room_size_and_state() {
         let expected = "  number  began             room  size     state\n  7       20261121T215500Z  800   3.0 MiB  cut off\n";
         assert_eq!(text(&[kept(State::CutOff)]), expected);
-        assert!(text(&[]).contains("[recording]"));
         let line: serde_json::Value = serde_json::from_str(&lines(&[kept(State::Whole)])).unwrap();
         assert_eq!((&line["number"], &line["state"]), (&json!(7), &json!("whole")));
+    }
+
+    #[test]
+    fn an_empty_list_says_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("dragomand.toml");
+        let mut place = Place { config: config.clone(), directory: None };
+        let room = "[[room]]\nextension = \"790\"\nkind = \"echo\"\n";
+        fs::write(&config, room).unwrap();
+        assert!(place.why_none().unwrap().contains("switches recording on"));
+        fs::write(&config, format!("[recording]\n{room}")).unwrap();
+        let text = place.why_none().unwrap();
+        assert!(text.contains("recording is on") && text.contains("dragoman status"), "{text}");
+        place.directory = Some(directory.path().to_owned());
+        assert_eq!(place.why_none().unwrap(), "There is no recording.\n");
     }
 
     #[test]
