@@ -1,8 +1,10 @@
 //! Who may register and call: the shipped configuration in a real Asterisk, and strangers around it.
 
+mod bursts;
 mod guard;
 mod malformed;
 mod phones;
 mod rig;
 mod torture;
 mod trunk;
+mod wire;

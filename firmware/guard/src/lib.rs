@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use events::Event;
+use firewall::{Network, News};
 use manager::Manager;
 use tries::Tries;
 
@@ -32,6 +33,9 @@ struct Arguments {
     /// The password of its user `guard`
     #[arg(long, value_name = "FILE", default_value = "/etc/dragoman/keys/guard")]
     password_file: PathBuf,
+    /// An address or network that calls come from without a password: the trunk's provider
+    #[arg(long, value_name = "ADDRESS")]
+    trust: Vec<Network>,
 }
 
 /// The whole program; ends where the firewall cannot be changed.
@@ -49,7 +53,7 @@ pub fn main() -> ExitCode {
 
 fn guard(arguments: &Arguments) -> Result<(), String> {
     let password = manager::password(&arguments.password_file)?;
-    firewall::set_up()?;
+    firewall::set_up(&arguments.trust)?;
     log::info!("the firewall is set up");
     let started = Instant::now();
     let mut tries = Tries::default();
@@ -79,21 +83,31 @@ fn watch(manager: &mut Manager, tries: &mut Tries, started: Instant) -> String {
             Err(error) => return error.to_string(),
         };
         let now = started.elapsed();
-        let mut banned = Vec::new();
+        let mut news = News::default();
         for event in events {
             match event {
-                Event::Succeeded(address) => tries.succeeded(address, now),
-                Event::Failed(address) => banned.extend(tries.failed(address, now)),
+                Event::Succeeded(address) => news.known.extend(tries.succeeded(address, now)),
+                Event::Failed(address) => news.banned.extend(tries.failed(address, now)),
             }
         }
-        if !banned.is_empty() {
-            if let Err(reason) = firewall::ban(&banned) {
-                log::error!("{} sources are not banned: {reason}", banned.len());
-                continue;
-            }
-            for source in banned {
-                log::warn!("{source} is banned from SIP for {} s: wrong passwords", tries::BAN.as_secs());
+        if !news.is_empty() {
+            match firewall::tell(&news) {
+                Ok(()) => report(&news),
+                Err(reason) => log::error!(
+                    "{} sources are not banned, {} are not known: {reason}",
+                    news.banned.len(),
+                    news.known.len()
+                ),
             }
         }
+    }
+}
+
+fn report(news: &News) {
+    for source in &news.banned {
+        log::warn!("{source} is banned from SIP for {} s: wrong passwords", tries::BAN.as_secs());
+    }
+    for address in &news.known {
+        log::debug!("{address} told a right password");
     }
 }

@@ -1,4 +1,4 @@
-//! Who is banned, and when: wrong passwords counted by address, in bounded memory.
+//! Who is banned and who is known, and when: wrong and right passwords by address, in bounded memory.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,7 +15,9 @@ pub const MOST_BANS: usize = 4_096;
 const MOST_TRIES: usize = 4;
 const WINDOW: Duration = Duration::from_secs(600);
 /// How long an address counts as a phone's own after a right password.
-const KNOWN: Duration = Duration::from_secs(2 * 3_600);
+pub const KNOWN: Duration = Duration::from_secs(2 * 3_600);
+/// Right passwords that come sooner after the first do not make it longer.
+const RENEWAL: Duration = Duration::from_secs(900);
 /// Sources remembered; those that were silent longest are forgotten first.
 const MOST_SOURCES: usize = 16_384;
 
@@ -54,8 +56,8 @@ impl fmt::Display for Source {
 pub struct Tries {
     /// When each of the last wrong passwords came.
     failed: LruCache<Source, [Option<Duration>; MOST_TRIES]>,
-    /// When the last right one came.
-    known: LruCache<Source, Duration>,
+    /// Since when each address is known.
+    known: LruCache<IpAddr, Duration>,
     /// When each ban ends.
     banned: LruCache<Source, Duration>,
 }
@@ -72,12 +74,15 @@ impl Default for Tries {
 }
 
 impl Tries {
-    /// A right password came from `address`.
-    pub fn succeeded(&mut self, address: IpAddr, now: Duration) {
-        if let Some(source) = Source::of(address) {
-            self.known.put(source, now);
-            self.failed.pop(&source);
+    /// A right password came from `address`: who is known for it from now on. A neighbour in its network is not.
+    pub fn succeeded(&mut self, address: IpAddr, now: Duration) -> Option<IpAddr> {
+        self.failed.pop(&Source::of(address)?);
+        let address = address.to_canonical();
+        if self.known.get(&address).is_some_and(|since| now.saturating_sub(*since) < RENEWAL) {
+            return None;
         }
+        self.known.put(address, now);
+        Some(address)
     }
 
     /// A wrong password came from `address`: who is to be banned for it now.
@@ -87,7 +92,7 @@ impl Tries {
     pub fn failed(&mut self, address: IpAddr, now: Duration) -> Option<Source> {
         let source = Source::of(address)?;
         let since = |then: &Duration| now.saturating_sub(*then);
-        if self.known.peek(&source).is_some_and(|then| since(then) < KNOWN)
+        if self.known.peek(&address.to_canonical()).is_some_and(|then| since(then) < KNOWN)
             || self.banned.peek(&source).is_some_and(|until| now < *until)
         {
             return None;
@@ -138,9 +143,28 @@ mod tests {
     fn nobody_can_have_a_phone_banned_that_the_box_knows() {
         let mut tries = Tries::default();
         let phone = address("10.0.0.9");
-        tries.succeeded(phone, Duration::ZERO);
+        assert_eq!(tries.succeeded(phone, Duration::ZERO), Some(phone));
         assert_eq!(tries_until_ban(&mut tries, phone, Duration::ZERO, SECOND), None);
         assert_eq!(tries_until_ban(&mut tries, phone, KNOWN, SECOND), Some(4), "it has been away for long");
+    }
+
+    #[test]
+    fn a_phone_is_known_for_longer_the_longer_it_is_there() {
+        let mut tries = Tries::default();
+        let phone = address("::ffff:10.0.0.9");
+        assert_eq!(tries.succeeded(phone, SECOND), Some(address("10.0.0.9")));
+        assert_eq!(tries.succeeded(phone, RENEWAL), None, "the firewall knows it");
+        assert_eq!(tries.succeeded(phone, RENEWAL + SECOND), Some(address("10.0.0.9")));
+        assert_eq!(tries_until_ban(&mut tries, phone, KNOWN, SECOND), None);
+        assert_eq!(tries.succeeded(address("127.0.0.1"), SECOND), None, "the box itself");
+    }
+
+    #[test]
+    fn a_known_phone_makes_nobody_else_of_its_network_known() {
+        let mut tries = Tries::default();
+        assert!(tries.succeeded(address("fd00::1"), Duration::ZERO).is_some());
+        assert_eq!(tries_until_ban(&mut tries, address("fd00::1"), Duration::ZERO, SECOND), None);
+        assert_eq!(tries_until_ban(&mut tries, address("fd00::2"), Duration::ZERO, SECOND), Some(4));
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Isolation {
         format!("Tests run {network}, {class}.")
     }
 
+    /// Words for a test program: what needs a network of its own runs where it has one, and counts as ignored elsewhere.
+    pub(crate) fn selection(&self) -> &'static [&'static str] {
+        if self.network { &["--include-ignored"] } else { &[] }
+    }
+
     /// The same command inside. The namespace has only loopback, so ports never collide and nothing leaves the
     /// machine. Real-time because a busy machine ruins recordings; the daemon's own media thread stands above it.
     pub(crate) fn wrap(&self, command: &Command, real_time: bool) -> Command {

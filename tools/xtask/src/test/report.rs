@@ -67,6 +67,10 @@ impl Report {
         }
         let passed: u32 = self.0.iter().map(|outcome| outcome.passed).sum();
         let failed: u32 = self.0.iter().map(|outcome| outcome.failed).sum();
+        let ignored: u32 = self.0.iter().map(|outcome| outcome.ignored).sum();
+        if ignored > 0 {
+            say!("{ignored} not run: they change the network, and have none of their own without root.");
+        }
         if passed + failed == 0 {
             say!("No test has that name; `cargo xtask test --help` names the rungs.");
         }

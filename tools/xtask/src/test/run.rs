@@ -88,7 +88,7 @@ fn tests(
         return Ok(false);
     }
     let mut inner = with(wrapped(&[], command), &["--offline", "--"]);
-    inner.args(filter);
+    inner.args(isolation.selection()).args(filter);
     if exclusive {
         inner.arg("--test-threads=1");
     }
