@@ -1,7 +1,7 @@
 //! The parsers of foreign bytes as functions of one input each. None may panic, whatever the bytes.
 //!
-//! `cargo xtask test fuzz` runs each for a few seconds under libFuzzer, from the inputs in `seeds/`; what it found
-//! before is there, too. `cargo run -p dragoman-fuzz --bin replay -- TARGET FILE…` runs one on inputs.
+//! `cargo xtask test fuzz` runs each for a few seconds under libFuzzer, from the inputs in `seeds/`, and counts the runs;
+//! with `--runs N`, so often. What it found before is there, too. `cargo run -p dragoman-fuzz --bin replay -- TARGET FILE…` runs one on inputs.
 
 mod config;
 mod daemon;

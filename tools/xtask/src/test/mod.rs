@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Only what needs no other process: format, lints, unit, scenario, rooms
     #[arg(long)]
     quick: bool,
+    /// How often each parser is fed under `fuzz`, however long that takes, instead of for four seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    runs: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args, cache: &Cache) -> Result<ExitCode> {
@@ -43,7 +46,7 @@ pub(crate) fn run(args: &Args, cache: &Cache) -> Result<ExitCode> {
 }
 
 fn selected(args: &Args, cache: &Cache) -> Result<Vec<Rung>> {
-    let all = rungs::all(cache)?;
+    let all = rungs::all(cache, args.runs)?;
     let is_rung = |name: &str| all.iter().any(|rung| rung.name == name);
     Ok(match args.filter.as_deref() {
         Some(name) if is_rung(name) => all.into_iter().filter(|rung| rung.name == name).collect(),

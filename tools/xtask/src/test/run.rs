@@ -30,7 +30,7 @@ pub(super) fn rung(rung: &Rung, cache: &Cache, isolation: &Isolation) -> Result<
         let go_on = match step {
             Step::Check(command) => check(command, &mut outcome)?,
             Step::Build(build) => built(*build, cache, &mut outcome)?,
-            Step::Fuzz { target } => fuzz(target, &mut outcome)?,
+            Step::Fuzz { target, runs } => fuzz(target, *runs, &mut outcome)?,
             Step::Tests { command, exclusive, filter } => {
                 tests(command, *exclusive, filter.as_deref(), isolation, &mut outcome)?
             }
@@ -45,21 +45,24 @@ pub(super) fn rung(rung: &Rung, cache: &Cache, isolation: &Isolation) -> Result<
 }
 
 fn check(command: &Command, outcome: &mut Outcome) -> Result<bool> {
-    let passed = supervised(wrapped(&[], command), |_| {})?.success();
+    let passed = supervised(wrapped(&[], command), DEADLINE, |_| {})?.success();
     outcome.count(passed);
     Ok(passed)
 }
 
 /// What libFuzzer says is shown only where the target broke.
-fn fuzz(target: &str, outcome: &mut Outcome) -> Result<bool> {
+fn fuzz(target: &str, runs: Option<u64>, outcome: &mut Outcome) -> Result<bool> {
     let log = fuzz::log(target)?;
-    let mut command = wrapped(&[], &fuzz::command(target)?);
+    let mut command = wrapped(&[], &fuzz::command(target, runs)?);
     command.stderr(File::create(&log).with_context(|| format!("cannot create {}", log.display()))?);
-    let passed = supervised(command, |_| {})?.success();
+    let deadline = if runs.is_some() { Duration::MAX } else { DEADLINE };
+    let passed = supervised(command, deadline, |_| {})?.success();
     outcome.count(passed);
-    say!("fuzz {target} ... {}", if passed { "ok" } else { "BROKE" });
-    if !passed {
-        say!("{}\n{}", fs::read_to_string(&log).unwrap_or_default(), fuzz::advice(target));
+    let said = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    if passed {
+        say!("fuzz {target} ... ok, {} runs", fuzz::runs(&said).context("libFuzzer did not count its runs")?);
+    } else {
+        say!("fuzz {target} ... BROKE\n{said}\n{}", fuzz::advice(target));
     }
     Ok(true)
 }
@@ -83,7 +86,7 @@ fn tests(
     outcome: &mut Outcome,
 ) -> Result<bool> {
     let doc = command.get_args().any(|arg| arg == "--doc");
-    if !doc && !supervised(with(wrapped(&[], command), &["--no-run"]), |_| {})?.success() {
+    if !doc && !supervised(with(wrapped(&[], command), &["--no-run"]), DEADLINE, |_| {})?.success() {
         outcome.count(false);
         return Ok(false);
     }
@@ -93,7 +96,7 @@ fn tests(
         inner.arg("--test-threads=1");
     }
     let failed_before = outcome.failed;
-    let status = supervised(isolation.wrap(&inner, exclusive), |line| {
+    let status = supervised(isolation.wrap(&inner, exclusive), DEADLINE, |line| {
         say!("{line}");
         if let Some(counts) = parse_result(line) {
             outcome.add(counts);
@@ -107,7 +110,7 @@ fn tests(
 }
 
 /// Runs to the end, the deadline, or Ctrl-C; the latter two end the whole process group.
-fn supervised(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
+fn supervised(mut command: Command, deadline: Duration, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
     let mut child =
         command.spawn().with_context(|| format!("cannot run {}", command.get_program().display()))?;
@@ -127,7 +130,7 @@ fn supervised(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<Exi
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(child.wait()?),
         }
-        if started.elapsed() > DEADLINE || lab::interrupt::requested() {
+        if started.elapsed() > deadline || lab::interrupt::requested() {
             eprintln!("stopped after {} s", started.elapsed().as_secs());
             end_group(&child);
             let status = child.wait()?;

@@ -44,7 +44,7 @@ pub(super) enum Step {
     /// Builds what tests start.
     Build(fn(&Cache) -> Result<()>),
     /// A parser under libFuzzer; counts as one test.
-    Fuzz { target: String },
+    Fuzz { target: String, runs: Option<u64> },
     /// `cargo test`, whose tests are counted.
     Tests {
         command: Command,
@@ -70,8 +70,8 @@ impl Rung {
     }
 }
 
-/// All rungs in order.
-pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
+/// All rungs in order; for `fuzz_runs` see [`super::Args::runs`].
+pub(super) fn all(cache: &Cache, fuzz_runs: Option<u64>) -> Result<Vec<Rung>> {
     let rung = |name: &str, what, quick, steps| Rung { name: name.to_owned(), what, quick, steps };
     let check = |args: &[&str]| Step::Check(with(cargo(cache), args));
     let lints = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -81,7 +81,12 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Rung>> {
         rung("licences", "cargo deny: licences, bans, sources", false, vec![licences(cache)]),
         rung("unit", "what one module promises", true, unit(cache)),
         rung("component", "what one program promises", false, built(component(cache))),
-        rung("fuzz", "every parser of foreign bytes, fed with anything", false, super::fuzz::steps()?),
+        rung(
+            "fuzz",
+            "every parser of foreign bytes, fed with anything",
+            false,
+            super::fuzz::steps(fuzz_runs)?,
+        ),
     ];
     for target in ladder_targets(cache)? {
         let quick = ["scenario", "rooms"].contains(&target.as_str());
