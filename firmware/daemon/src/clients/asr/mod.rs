@@ -96,6 +96,8 @@ struct Utterance {
     answered: Duration,
     /// When its end was told.
     finished: Option<Instant>,
+    /// When its line was lost, until it goes on by another one.
+    lost: Option<Instant>,
     /// Text was passed on that the kept audio will bring again: from then on only the whole text counts.
     streamed: bool,
     /// What was answered, and is not taken back.
@@ -176,6 +178,9 @@ impl Recogniser {
         loop {
             let turn = effort.turn().await?;
             let outcome = self.0.backends[turn.index].attempt(utterance, turn.is_last).await;
+            if outcome.is_err() {
+                utterance.lost.get_or_insert_with(Instant::now);
+            }
             let done = match outcome {
                 Err(Ended::Unwanted) => return Err(Ended::Unwanted),
                 // A text that nobody waits for any more saved nothing.
@@ -231,6 +236,7 @@ impl Utterance {
             kept: Vec::new(),
             answered: Duration::ZERO,
             finished: None,
+            lost: None,
             streamed: false,
             text: String::new(),
             language: None,

@@ -69,6 +69,9 @@ impl Stream {
     pub(super) async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
         let floor = self.floor.lock().await;
         let line = self.connected(utterance.languages).await?;
+        if let Some(lost) = utterance.lost.take() {
+            log::info!("an utterance goes on by another line after {} ms", lost.elapsed().as_millis());
+        }
         let outcome = converse(&line, floor, utterance).await;
         let Err(Ended::Failed(failure)) = outcome else { return outcome };
         self.give_up(&line).await;
