@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dragoman_tests::daemon::Daemon;
+use dragoman_tests::daemon::{Daemon, Machine};
 use dragoman_tests::interpreted::Call;
-use engine_emulators::{Counts, Delays, Emulator, Line, Voices, World, deepgram, deepl};
+use engine_emulators::{Counts, Delays, Emulator, Line, Relay, Voices, World, deepgram, deepl};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-
-use crate::relay::Relay;
 
 const AURA: &str = "deepgram-aura";
 pub(crate) const KEY: &str = "test-key-1";
@@ -59,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) small_disk: Option<PathBuf>,
     /// The certificates that the daemon trusts alone, PEM.
     pub(crate) trusted: Option<String>,
+    /// By how many seconds the wall clock of the daemon's machine is off.
+    pub(crate) clock: Option<i64>,
 }
 
 impl Default for Plan {
@@ -78,6 +78,7 @@ impl Default for Plan {
             name_server: None,
             small_disk: None,
             trusted: None,
+            clock: None,
         }
     }
 }
@@ -107,11 +108,8 @@ impl Cloud {
         let deepgram = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
         let deepl = deepl::start(world(), 0).await.expect("DeepL's emulator starts");
         let aura = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
-        let lines = [
-            Relay::start(deepgram.address).await,
-            Relay::start(deepl.address).await,
-            Relay::start(aura.address).await,
-        ];
+        let line = async |emulator: &Emulator| Relay::start(emulator.address, 0).await.expect("a port");
+        let lines = [line(&deepgram).await, line(&deepl).await, line(&aura).await];
         Self { deepgram, aura, deepl, lines }
     }
 
@@ -206,12 +204,13 @@ impl Clouds {
             tables.concat(),
             plan.tables
         );
-        let daemon = Daemon::start_in(
-            &configuration,
-            plan.trusted.as_deref(),
-            plan.name_server,
-            plan.small_disk.as_deref(),
-        );
+        let machine = Machine {
+            certificates: plan.trusted.as_deref(),
+            name_server: plan.name_server,
+            small_disk: plan.small_disk.as_deref(),
+            clock: plan.clock,
+        };
+        let daemon = Daemon::start_in(&configuration, &machine);
         let began = Instant::now();
         wait_until_tried(&daemon);
         let tried_within = began.elapsed();

@@ -1,11 +1,12 @@
 //! What passes: broken lines, slow and broken answers. (Rows 12, 14, 15, 17 to 21 of the fault matrix.)
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use engine_emulators::Fault;
+use engine_emulators::{Fault, Weather};
 
-use crate::clouds::{Clouds, converse};
-use crate::relay::Weather;
+use crate::clouds::{Clouds, Plan, converse};
+use crate::marked;
 
 #[test]
 fn a_recogniser_that_hangs_up_midway_is_called_again_and_told_all() {
@@ -113,18 +114,42 @@ fn a_dead_line_is_noticed_and_the_utterance_saved() {
     assert!(!clouds.engine("asr", 0)["fault"].is_null(), "{}", clouds.engine("asr", 0));
 }
 
+/// Half of an object, wrong types, none of the types there are, NUL, no UTF-8.
+const GARBAGE: [&[u8]; 6] = [
+    b"{\"type\":\"Resu",
+    b"{\"type\":\"Results\",\"is_final\":\"yes\"}",
+    b"[]",
+    b"\0",
+    b"{\"type\":\"Results\0\"}\0",
+    b"\xff\x00\x07",
+];
+
 #[test]
-fn garbage_and_floods_harm_nothing() {
+fn garbage_is_refused_and_its_line_lives() {
     let clouds = Clouds::start();
-    let garbage = [b"{\"type\":\"Results\",\"is_final\":\"yes\"}".to_vec(), vec![0xff, 0, 7], b"[]".to_vec()];
-    let script = &clouds.first.deepgram.world.script;
-    garbage.into_iter().map(Fault::Garbage).for_each(|fault| script.push(fault));
+    let lines = || clouds.first.heard().connections;
+    let before = lines();
+    let garbage = GARBAGE.map(<[u8]>::to_vec).to_vec();
+    clouds.first.deepgram.world.script.push(Fault::Garbage(garbage));
+    let mut call = clouds.call();
+    for words in ["good morning to you all", "where is the station", "thank you very much"] {
+        let (heard, said, _) = converse(&mut call);
+        assert_eq!((heard.as_str(), said), (words, format!("first {words}")));
+    }
+    assert_eq!(lines(), before + 1, "{}", clouds.daemon.logged());
+    let refused = clouds.daemon.logged().matches("a message of the recogniser is passed over").count();
+    assert_eq!(refused, GARBAGE.len(), "{}", clouds.daemon.logged());
+}
+
+#[test]
+fn garbage_and_floods_in_place_of_a_translation_harm_nothing() {
+    let clouds = Clouds::start();
     let mut call = clouds.call();
     let memory = clouds.daemon.resident_kib();
     let floods = &clouds.first.deepl.world.script;
     floods.push(Fault::Flood { most: 100 << 20 });
     floods.push(Fault::GzipBomb);
-    floods.push(Fault::Garbage(b"{\"translations\":7}".to_vec()));
+    floods.push(Fault::Garbage(vec![b"{\"translations\":7}".to_vec()]));
     for words in ["good morning to you all", "where is the station", "thank you very much"] {
         let (heard, said, _) = converse(&mut call);
         assert_eq!(heard, words);
@@ -143,4 +168,30 @@ fn finals_that_come_twice_are_spoken_once() {
     assert_eq!((heard.as_str(), said.as_str()), ("good morning to you all", "first good morning to you all"));
     let translations = call.seen.iter().filter(|event| event["type"] == "translation").count();
     assert_eq!(translations, 1, "{:#?}", call.seen);
+}
+
+#[test]
+fn finals_that_change_places_are_spoken_once() {
+    const WORDS: u16 = 12;
+    let clouds = Clouds::planned(Plan { heard: Vec::new(), ..Plan::default() });
+    (0..40).for_each(|_| clouds.first.deepgram.world.script.push(Fault::SwapFinals));
+    let mut call = clouds.call();
+    (0..20).for_each(|_| call.pass(false));
+    let spoken = || clouds.first.spoken().texts + clouds.spare.spoken().texts;
+    let before = spoken();
+    for utterance in 0..6 {
+        let seen = call.seen.len();
+        // A clause and a half: one final comes while it is spoken, and one at its end.
+        marked::say(&mut call, utterance * WORDS..(utterance + 1) * WORDS, 8);
+        // Where its last text came first, what was held back until then is late: nothing may be left to be spoken.
+        call.wait_since(seen, "final", Duration::from_secs(12));
+        (0..120).for_each(|_| call.pass(false));
+    }
+    assert!(clouds.first.heard().swapped >= 3, "{:?}", clouds.first.heard());
+    let heard = marked::heard(&call);
+    let words: Vec<_> = heard.split_whitespace().collect();
+    let once: BTreeSet<_> = words.iter().collect();
+    assert_eq!(once.len(), words.len(), "{heard}");
+    let translations = call.seen.iter().filter(|event| event["type"] == "translation").count() as u64;
+    assert_eq!(spoken() - before, translations, "{:#?}", call.seen);
 }

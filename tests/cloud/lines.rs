@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use engine_emulators::Weather;
+
 use crate::clouds::{Clouds, Plan, converse, saying};
-use crate::relay::Weather;
 
 /// From the end of speech until the session takes it for one.
 const END_OF_SPEECH: Duration = Duration::from_millis(480);

@@ -2,24 +2,26 @@
 
 mod apps;
 mod checking;
+mod clock;
 mod clouds;
 mod conference;
 mod credentials;
 mod disconnects;
 mod failing;
 mod feelings;
+mod flapping;
 mod floods;
 mod foresight;
 mod glossary;
 mod interpreting;
 mod lines;
+mod marked;
 mod outage;
 mod own_voices;
 mod peace;
 mod queue;
 mod reasons;
 mod recording;
-mod relay;
 mod remembering;
 mod repeating;
 mod serving;

@@ -9,6 +9,9 @@ use tokio::runtime::Runtime;
 
 use crate::clouds::{Clouds, KEY, Plan, WORDS, converse, voices};
 
+/// Idle connections to a translator that are kept for all legs together.
+const KEPT: u64 = 8;
+
 #[test]
 fn a_call_is_heard_translated_and_spoken_by_cloud_engines() {
     let clouds = Clouds::start();
@@ -40,6 +43,7 @@ fn a_hundred_calls_have_a_line_each_and_leave_none() {
     let clouds = Clouds::start_and("[calls]\nmost = 100\n");
     let descriptors = clouds.daemon.descriptors();
     let lines = || [clouds.first.heard().connections, clouds.first.spoken().connections];
+    let translators = clouds.first.translated().http_connections;
     let open = || clouds.first.heard().open + clouds.first.spoken().open;
     let [hearing, speaking] = lines();
     let pipes = clouds.daemon.pipes();
@@ -54,17 +58,23 @@ fn a_hundred_calls_have_a_line_each_and_leave_none() {
     thread::sleep(Duration::from_millis(1_500));
     assert_eq!(lines(), [hearing + 100, speaking + 200], "{}", clouds.daemon.logged());
     assert_eq!(clouds.spare.heard().connections + clouds.spare.spoken().connections, 2, "only probes");
+    // Those to the translator belong to no leg: each asks by whichever is idle.
+    let translated = clouds.first.translated();
+    assert!((1..=100).contains(&(translated.http_connections - translators)), "{translated:?}");
+    assert!(clouds.spare.translated().http_open <= 1, "{:?}", clouds.spare.translated());
     drop(phones);
     let until = Instant::now() + Duration::from_secs(5);
     while open() > 0 {
         assert!(Instant::now() < until, "{} lines are left after the hangup", open());
         thread::sleep(Duration::from_millis(50));
     }
-    // Some connections to the translator are kept for the next call.
-    while clouds.daemon.descriptors() > descriptors + 8 {
+    // Those to the translator are kept for the next call, as many as one needs, and nothing else is.
+    let kept = || clouds.first.translated().http_open;
+    while kept() > KEPT || clouds.daemon.descriptors() > descriptors + KEPT as usize {
         assert!(Instant::now() < until, "{} descriptors, before {descriptors}", clouds.daemon.descriptors());
         thread::sleep(Duration::from_millis(50));
     }
+    assert!(kept() > 0, "the next call finds one");
 }
 
 #[test]

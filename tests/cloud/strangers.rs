@@ -1,7 +1,7 @@
 //! Servers that must not be trusted.
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,6 +9,9 @@ use std::thread;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 /// A TLS server that takes whatever it is told, and counts it.
 pub(crate) struct Stranger {
@@ -21,13 +24,7 @@ pub(crate) struct Stranger {
 impl Stranger {
     /// It shows this certificate.
     pub(crate) fn with(certificate: &Certificate, key: &KeyPair) -> Self {
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("usual versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("its own key");
+        let config = shows(certificate, key);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("wss://localhost:{}", listener.local_addr().expect("an address").port());
         let told = Arc::new(AtomicUsize::new(0));
@@ -44,6 +41,17 @@ impl Stranger {
         });
         Self { url, told }
     }
+}
+
+/// The settings of a server that shows this certificate.
+fn shows(certificate: &Certificate, key: &KeyPair) -> ServerConfig {
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("usual versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("its own key")
 }
 
 /// Somebody whom the machine trusts, and who vouches for servers.
@@ -70,5 +78,29 @@ impl Authority {
         params.not_after = date_time_ymd(until, 12, 31);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Stranger::with(&certificate, &key)
+    }
+
+    /// A TLS server before `server`, with a good certificate: its address.
+    pub(crate) async fn vouches_before(&self, server: SocketAddr) -> String {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2099, 12, 31);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let acceptor = TlsAcceptor::from(Arc::new(shows(&certificate, &key)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("wss://localhost:{}", listener.local_addr().expect("an address").port());
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    // Who does not trust it goes.
+                    let Ok(mut client) = acceptor.accept(client).await else { return };
+                    let mut server = TcpStream::connect(server).await.expect("the server listens");
+                    let _gone = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        url
     }
 }

@@ -24,6 +24,10 @@ const RESOLVER: &str = "resolv.conf";
 const SMALL_DISK: &str = "small_disk";
 /// Its sound cards.
 const SOUND: &str = "asound.conf";
+/// How far its wall clock is off.
+const CLOCK: &str = "clock";
+/// Shows it another one.
+const FALSE_CLOCK: (&str, &str) = ("false_clock.c", include_str!("false_clock.c"));
 
 /// What any fault may cost in memory.
 const GROWTH_KIB: u64 = 10 * 1024;
@@ -32,6 +36,19 @@ const GROWTH_KIB: u64 = 10 * 1024;
 pub struct Holding {
     descriptors: usize,
     resident_kib: u64,
+}
+
+/// How a daemon's machine differs from this one.
+#[derive(Default)]
+pub struct Machine<'a> {
+    /// The certificates that it trusts alone, PEM.
+    pub certificates: Option<&'a str>,
+    /// The server that it asks for names. Only root can start a daemon that does.
+    pub name_server: Option<IpAddr>,
+    /// Where it has a disk of 128 KiB. Only root can start a daemon that does.
+    pub small_disk: Option<&'a Path>,
+    /// By how many seconds its wall clock is off; [`Daemon::set_clock`] sets it then.
+    pub clock: Option<i64>,
 }
 
 /// The daemon, its directory, and what it says of itself.
@@ -62,29 +79,26 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start_trusting(rooms: &str, certificates: Option<&str>) -> Self {
-        Self::start_in(rooms, certificates, None, None)
+        Self::start_in(rooms, &Machine { certificates, ..Machine::default() })
     }
 
-    /// The same, on a machine that asks this server for names, or that has a disk of 128 KiB at this place. Only root can
-    /// start such a daemon.
+    /// The same, on such a machine.
     ///
     /// # Panics
     /// Where it does not come up.
-    pub fn start_in(
-        rooms: &str,
-        certificates: Option<&str>,
-        name_server: Option<IpAddr>,
-        small_disk: Option<&Path>,
-    ) -> Self {
+    pub fn start_in(rooms: &str, machine: &Machine<'_>) -> Self {
         Self::start_prepared(rooms, |directory| {
-            if let Some(certificates) = certificates {
+            if let Some(certificates) = machine.certificates {
                 fs::write(directory.join(TRUSTED), certificates).expect("a file");
             }
-            if let Some(name_server) = name_server {
+            if let Some(name_server) = machine.name_server {
                 fs::write(directory.join(RESOLVER), format!("nameserver {name_server}\n")).expect("a file");
             }
-            if let Some(place) = small_disk {
+            if let Some(place) = machine.small_disk {
                 fs::write(directory.join(SMALL_DISK), place.display().to_string()).expect("a file");
+            }
+            if let Some(seconds) = machine.clock {
+                write_clock(directory.path(), seconds);
             }
         })
     }
@@ -123,6 +137,10 @@ impl Daemon {
         let sound = self.directory.join(SOUND);
         if sound.exists() {
             command.env("ALSA_CONFIG_PATH", sound);
+        }
+        let clock = self.directory.join(CLOCK);
+        if clock.exists() {
+            command.env("LD_PRELOAD", false_clock(self.directory.path())).env("FALSE_CLOCK", clock);
         }
         let resolver = self.directory.join(RESOLVER);
         let mut mounts = Vec::new();
@@ -172,6 +190,15 @@ impl Daemon {
         process.signal(rustix::process::Signal::STOP).expect("a signal can be sent");
         thread::sleep(time);
         process.signal(rustix::process::Signal::CONT).expect("a signal can be sent");
+    }
+
+    /// Sets its wall clock: by so many seconds it is off from now on.
+    ///
+    /// # Panics
+    /// Where it was not started with a clock of its own.
+    pub fn set_clock(&self, seconds: i64) {
+        assert!(self.directory.join(CLOCK).exists(), "it has a clock of its own");
+        write_clock(self.directory.path(), seconds);
     }
 
     /// How many of its threads have this name.
@@ -362,6 +389,24 @@ impl Daemon {
     fn log(&self) -> PathBuf {
         self.directory.join("log")
     }
+}
+
+/// The library that does so.
+fn false_clock(directory: &Path) -> PathBuf {
+    let (name, source) = FALSE_CLOCK;
+    let (source_file, library) = (directory.join(name), directory.join("false_clock.so"));
+    fs::write(&source_file, source).expect("a file");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O2", "-o"]).args([&library, &source_file]);
+    assert!(compiler.status().expect("a compiler").success(), "{name} is built");
+    library
+}
+
+/// At once: who looks at the clock meanwhile sees the time before or after.
+fn write_clock(directory: &Path, seconds: i64) {
+    let next = directory.join("clock.next");
+    fs::write(&next, format!("{seconds:+}\n")).expect("a file");
+    fs::rename(next, directory.join(CLOCK)).expect("a file");
 }
 
 /// A configuration for a daemon in `directory`.

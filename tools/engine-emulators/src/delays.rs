@@ -14,9 +14,23 @@ pub enum Delay {
         /// 99 of 100 answers are faster.
         p99: Duration,
     },
+    /// Drawn from delays that were measured, each as likely as the others.
+    Recorded(&'static [Duration]),
 }
 
 impl Delay {
+    /// The delays of a recording, which is kept as long as the process: milliseconds, one a line. `None` where there is
+    /// none, or what is no time.
+    pub fn recorded(text: &str) -> Option<Self> {
+        let delay = |line: &str| {
+            let seconds = line.parse::<f64>().ok()? / 1_000.0;
+            Duration::try_from_secs_f64(seconds).ok()
+        };
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let delays = lines.map(delay).collect::<Option<Vec<_>>>()?;
+        (!delays.is_empty()).then(|| Self::Recorded(delays.leak()))
+    }
+
     /// The next delay.
     pub fn draw(self, random: &mut fastrand::Rng) -> Duration {
         match self {
@@ -26,6 +40,7 @@ impl Delay {
                 let sigma = (p99.as_secs_f64() / median.as_secs_f64()).ln() / 2.326_347_874;
                 median.mul_f64((sigma * standard_normal(random)).exp())
             }
+            Self::Recorded(delays) => random.choice(delays).copied().unwrap_or_default(),
         }
     }
 }
@@ -59,6 +74,23 @@ fn standard_normal(random: &mut fastrand::Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recorded_delays_are_drawn_by_the_seed_as_often_as_they_were_measured() {
+        let delay = Delay::recorded("150\n150\n 90.5 \n\n2000\n").unwrap();
+        let drawn = |seed| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            (0..8_000).map(|_| delay.draw(&mut random)).collect::<Vec<_>>()
+        };
+        let count = |ms: f64| drawn(7).iter().filter(|it| it.as_secs_f64() == ms / 1_000.0).count();
+        let counts = [150.0, 90.5, 2_000.0].map(count);
+        assert_eq!(counts.iter().sum::<usize>(), 8_000);
+        assert!(counts[0].abs_diff(4_000) < 200 && counts[1].abs_diff(2_000) < 200, "{counts:?}");
+        assert!(drawn(7) == drawn(7) && drawn(7) != drawn(8));
+        for text in ["", "\n", "fast", "-3", "150\nNaN", "inf"] {
+            assert!(Delay::recorded(text).is_none(), "{text}");
+        }
+    }
 
     #[test]
     fn drawn_delays_have_the_median_and_tail_they_are_asked_for() {

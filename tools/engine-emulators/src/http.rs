@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -27,7 +27,22 @@ const BOMB_MIB: usize = 256;
 
 /// A client's connection; it is open as long as its server holds one of these.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Connection(Arc<AtomicUsize>);
+pub(crate) struct Connection(Arc<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    under_way: AtomicUsize,
+    /// Where it is counted, from its first request on.
+    world: OnceLock<Arc<World>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(world) = self.world.get() {
+            world.tally.count(|counts| counts.http_open -= 1);
+        }
+    }
+}
 
 impl Connected<IncomingStream<'_, Prompt>> for Connection {
     fn connect_info(_: IncomingStream<'_, Prompt>) -> Self {
@@ -41,27 +56,30 @@ pub(crate) struct UnderWay(Connection);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.0.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// The connections of one emulator.
 #[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<Vec<Weak<AtomicUsize>>>);
+pub(crate) struct Connections(Mutex<Vec<Weak<Held>>>);
 
 impl Connections {
     /// A request comes on `connection`, which is needless when it is new and another one is idle: that is counted.
-    pub(crate) fn request(&self, world: &World, connection: Connection) -> UnderWay {
+    pub(crate) fn request(&self, world: &Arc<World>, connection: Connection) -> UnderWay {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let open: Vec<_> = known.iter().filter_map(Weak::upgrade).collect();
         let is_new = open.iter().all(|other| !Arc::ptr_eq(other, &connection.0));
-        let needless = is_new && open.iter().any(|other| other.load(Ordering::SeqCst) == 0);
+        let needless = is_new && open.iter().any(|other| other.under_way.load(Ordering::SeqCst) == 0);
         if is_new {
             *known = open.iter().chain([&connection.0]).map(Arc::downgrade).collect();
+            connection.0.world.get_or_init(|| Arc::clone(world));
         }
-        connection.0.fetch_add(1, Ordering::SeqCst);
+        connection.0.under_way.fetch_add(1, Ordering::SeqCst);
         world.tally.count(|counts| {
             counts.requests += 1;
+            counts.http_connections += u64::from(is_new);
+            counts.http_open += u64::from(is_new);
             counts.needless_connections += u64::from(needless);
         });
         UnderWay(connection)
@@ -91,7 +109,7 @@ pub(crate) async fn meet(world: &World, looks: &Looks) -> Result<Option<Duration
             Ok(None)
         }
         Some(Fault::Close { after, .. }) => Ok(Some(after)),
-        Some(Fault::Garbage(bytes)) => Err(answer(looks.content_type, Body::from(bytes))),
+        Some(Fault::Garbage(pieces)) => Err(answer(looks.content_type, Body::from(pieces.concat()))),
         Some(Fault::Flood { most }) => Err(answer(looks.content_type, flood(looks.endless, most))),
         Some(Fault::GzipBomb) => {
             let mut response = answer(looks.content_type, bomb(looks.endless));

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::language::guess;
+use crate::script::message_of;
 use crate::{Fault, Voices, World};
 
 /// How long a client may take to close.
@@ -168,11 +169,10 @@ impl Line {
     pub(crate) async fn answer(&mut self, value: &Value) -> Result<(), Error> {
         if !std::mem::replace(&mut self.answered, true) {
             match &self.fault {
-                Some(Fault::Garbage(bytes)) => {
-                    let garbage = String::from_utf8(bytes.clone());
-                    let message =
-                        garbage.map_or_else(|bytes| Message::binary(bytes.into_bytes()), Message::text);
-                    self.socket.send(message).await?;
+                Some(Fault::Garbage(pieces)) => {
+                    for piece in pieces {
+                        self.socket.send(message_of(piece)).await?;
+                    }
                 }
                 Some(Fault::Flood { most }) => {
                     self.socket.send(Message::text("a".repeat(*most as usize))).await?;

@@ -7,6 +7,8 @@ use clap::{Parser, ValueEnum};
 use engine_emulators::{Delay, Delays, Fault, Voices};
 use lab::cache::Cache;
 
+use crate::links::Link;
+
 /// Servers on this machine that speak the protocols of paid speech and translation services
 ///
 /// They are as strict as the vendors, and every word stays here: what they say is heard, translated and spoken by the
@@ -30,7 +32,8 @@ pub(crate) struct Options {
     /// Instead of the device: the next utterance is heard as this, and translated as that; speech is a tone
     #[arg(long, value_name = "TEXT=TRANSLATION", value_parser = pair)]
     say: Vec<(String, String)>,
-    /// Milliseconds from the end of speech to its text, always the same or drawn: 150, or MEDIAN..P99 as in 150..350
+    /// Milliseconds from the end of speech to its text, always the same or drawn: 150, or MEDIAN..P99 as in 150..350, or
+    /// @FILE with milliseconds that were measured, one a line
     #[arg(long, value_name = "MS", default_value = "0", value_parser = delay)]
     asr: Delay,
     /// The same from a text to its translation
@@ -44,10 +47,18 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     /// What the next connection or request of a service meets; again for the one after it
     ///
-    /// refuse=STATUS, close=CODE (of a WebSocket, after a second of audio), late=MS, silence, unanswered, repeat-finals,
-    /// flood, gzip-bomb, garbage: such as deepl:refuse=456 or deepgram:close=1011
+    /// refuse=STATUS or refuse=STATUS/RETRY-AFTER in seconds, close=CODE (of a WebSocket, after a second of audio),
+    /// late=MS, silence, unanswered, repeat-finals, swap-finals, flood, gzip-bomb, garbage: such as deepl:refuse=456,
+    /// deepl:refuse=429/30 or deepgram:close=1011
     #[arg(long, value_name = "SERVICE:FAULT", value_parser = fault)]
     fault: Vec<(Service, Fault)>,
+    /// What is wrong with the way to a service; again for what is wrong besides
+    ///
+    /// half-open=SECONDS (from then on connections stay open, and all that is sent is lost), flap=DOWN/EVERY (so many
+    /// seconds in so many nothing passes), reset=MS (the next connection that carries audio is reset at that age, in the
+    /// midst of a message): such as deepgram:half-open=20 or deepl:flap=1/5
+    #[arg(long, value_name = "SERVICE:LINK", value_parser = link)]
+    link: Vec<(Service, Link)>,
 }
 
 /// Whose protocol a server speaks.
@@ -120,13 +131,24 @@ impl Options {
     }
 }
 
+impl Options {
+    /// What is wrong with the way there.
+    pub(crate) fn links_of(&self, service: Service) -> impl Iterator<Item = Link> {
+        self.link.iter().filter(move |(whose, _)| *whose == service).map(|(_, link)| *link)
+    }
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (said, translation) = text.split_once('=').ok_or("write TEXT=TRANSLATION")?;
     Ok((said.trim().to_owned(), translation.trim().to_owned()))
 }
 
 fn delay(text: &str) -> Result<Delay, String> {
-    let advice = "write milliseconds, or MEDIAN..P99 with 0 < MEDIAN <= P99";
+    let advice = "write milliseconds, MEDIAN..P99 with 0 < MEDIAN <= P99, or @FILE";
+    if let Some(file) = text.strip_prefix('@') {
+        let recording = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        return Delay::recorded(&recording).ok_or(format!("{file}: write milliseconds, one a line"));
+    }
     let ms = |text: &str| text.parse().map(Duration::from_millis).map_err(|_| advice);
     let Some((median, p99)) = text.split_once("..") else { return Ok(Delay::Fixed(ms(text)?)) };
     let (median, p99) = (ms(median)?, ms(p99)?);
@@ -136,13 +158,26 @@ fn delay(text: &str) -> Result<Delay, String> {
     Ok(Delay::Drawn { median, p99 })
 }
 
+fn link(text: &str) -> Result<(Service, Link), String> {
+    let (service, link) = text.split_once(':').ok_or("write SERVICE:LINK")?;
+    Ok((Service::from_str(service, true)?, Link::read(link)?))
+}
+
 fn fault(text: &str) -> Result<(Service, Fault), String> {
     let (service, fault) = text.split_once(':').ok_or("write SERVICE:FAULT")?;
     let service = Service::from_str(service, true)?;
     let (name, value) = fault.split_once('=').map_or((fault, None), |(name, value)| (name, Some(value)));
-    let number = || value.and_then(|value| value.parse().ok()).ok_or(format!("{name}: write {name}=NUMBER"));
+    let read = |value: Option<&str>| {
+        value.and_then(|value| value.parse().ok()).ok_or(format!("{name}: write {name}=NUMBER"))
+    };
+    let number = || read(value);
     let fault = match name {
-        "refuse" => Fault::Refuse { status: number()?, retry_after: None },
+        "refuse" => match value.and_then(|value| value.split_once('/')) {
+            Some((status, seconds)) => {
+                Fault::Refuse { status: read(Some(status))?, retry_after: Some(read(Some(seconds))?.into()) }
+            }
+            None => Fault::Refuse { status: number()?, retry_after: None },
+        },
         "close" => {
             Fault::Close { code: number()?, reason: "as asked for".into(), after: Duration::from_secs(1) }
         }
@@ -150,9 +185,10 @@ fn fault(text: &str) -> Result<(Service, Fault), String> {
         "silence" => Fault::Silence,
         "unanswered" => Fault::Unanswered,
         "repeat-finals" => Fault::RepeatFinals,
+        "swap-finals" => Fault::SwapFinals,
         "flood" => Fault::Flood { most: 100 << 20 },
         "gzip-bomb" => Fault::GzipBomb,
-        "garbage" => Fault::Garbage(b"{\"type\":7}".to_vec()),
+        "garbage" => Fault::Garbage(vec![b"{\"type\":7}".to_vec()]),
         _ => return Err(format!("{name} is no fault; --help names them")),
     };
     Ok((service, fault))
@@ -167,19 +203,29 @@ mod tests {
     #[test]
     fn the_command_line_is_read() {
         Options::command().debug_assert();
-        let line = "x --asr 150..350 --mt 80 --fault deepl:refuse=456 --fault deepl:late=5000 --say a=b";
+        let line = "x --asr 150..350 --mt 80 --fault deepl:refuse=456 --fault deepl:refuse=429/30 \
+                    --fault deepl:late=5000 --fault deepgram:swap-finals --link deepl:flap=1/5 --link deepl:half-open=20 \
+                    --say a=b";
         let options = Options::try_parse_from(line.split(' ')).unwrap();
         assert!(matches!(options.delays().asr, Delay::Drawn { .. }));
         let faults: Vec<_> = options.faults_of(Service::Deepl).collect();
         let late = Fault::Late(Duration::from_secs(5));
-        assert_eq!(faults, [Fault::Refuse { status: 456, retry_after: None }, late]);
+        let refuse = |status, retry_after| Fault::Refuse { status, retry_after };
+        assert_eq!(faults, [refuse(456, None), refuse(429, Some(30)), late]);
+        let secs = Duration::from_secs;
+        let links = [Link::Flap { down: secs(1), every: secs(5) }, Link::HalfOpen(secs(20))];
+        assert_eq!(options.links_of(Service::Deepl).collect::<Vec<_>>(), links);
+        assert_eq!(options.faults_of(Service::Deepgram).collect::<Vec<_>>(), [Fault::SwapFinals]);
         assert!(options.faults_of(Service::Hume).next().is_none());
     }
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for line in ["--asr fast", "--asr 9..3", "--fault deepl", "--fault x:silence", "--fault deepl:refuse"]
-        {
+        let faults = ["deepl", "x:silence", "deepl:refuse", "deepl:refuse=429/", "deepl:refuse=/30"];
+        let faults = faults.map(|fault| format!("--fault {fault}"));
+        let others =
+            ["--asr fast", "--asr 9..3", "--asr @/nowhere", "--link deepl:flap=5/1", "--link deepl:reset"];
+        for line in others.into_iter().chain(faults.iter().map(String::as_str)) {
             assert!(Options::try_parse_from(["x"].into_iter().chain(line.split(' '))).is_err(), "{line}");
         }
     }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::ws::Message;
+
 /// What happens to one connection (of a WebSocket) or one request (of HTTP) instead of the usual.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
@@ -27,8 +29,9 @@ pub enum Fault {
     Silence,
     /// The answer comes so much later than it would.
     Late(Duration),
-    /// This comes before the first answer: garbage, wrong types, half of an object.
-    Garbage(Vec<u8>),
+    /// These come before the first answer, a message each, or all in its place where there is one answer: garbage,
+    /// wrong types, half of an object.
+    Garbage(Vec<Vec<u8>>),
     /// The first answer has no end: as many bytes as the client takes, up to this.
     Flood {
         /// Bytes.
@@ -42,6 +45,14 @@ pub enum Fault {
     SwapFinals,
     /// Requests to finalise are not answered, as a vendor may do where little audio is buffered.
     Unanswered,
+}
+
+/// What is no text cannot be sent as one.
+pub(crate) fn message_of(garbage: &[u8]) -> Message {
+    match std::str::from_utf8(garbage) {
+        Ok(text) => Message::text(text),
+        Err(_) => Message::binary(garbage.to_vec()),
+    }
 }
 
 /// The faults of one emulator, in the order in which connections or requests meet them. Those after the last are served.

@@ -18,6 +18,12 @@ pub struct Counts {
     pub refused: u64,
     /// Streaming connections that broke as scripted.
     pub broken: u64,
+    /// Final texts that came before an earlier one as scripted.
+    pub swapped: u64,
+    /// HTTP connections that brought a request, ever.
+    pub http_connections: u64,
+    /// Those that are open now.
+    pub http_open: u64,
     /// HTTP connections that were opened though another one was idle.
     pub needless_connections: u64,
     /// Messages that keep a silent connection alive.

@@ -356,7 +356,7 @@ async fn faults_are_met() {
     let emulator = emulator(&[TEXT, TEXT], Delays::NONE).await;
     let speech = recording();
     let script = &emulator.world.script;
-    script.push(Fault::Garbage(b"{\"type\":\"Results\",".to_vec()));
+    script.push(Fault::Garbage(vec![b"{\"type\":\"Results\",".to_vec()]));
     script.push(Fault::Flood { most: 3 << 20 });
     script.push(Fault::Late(MS(700)));
 

@@ -215,7 +215,7 @@ async fn scripted_faults_happen_and_then_it_works() {
         (refuse(456), FailureKind::Quota),
         (refuse(529), FailureKind::RateLimited),
         (refuse(503), FailureKind::Down),
-        (Fault::Garbage(b"{\"translations\":[{\0".to_vec()), FailureKind::Protocol),
+        (Fault::Garbage(vec![b"{\"translations\":[{\0".to_vec()]), FailureKind::Protocol),
         (Fault::Flood { most: 100 << 20 }, FailureKind::Protocol),
         (Fault::GzipBomb, FailureKind::Protocol),
     ];

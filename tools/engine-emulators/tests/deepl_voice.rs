@@ -179,7 +179,7 @@ async fn scripted_faults_happen_and_then_it_works() {
         (refuse(456), FailureKind::Quota),
         (refuse(429), FailureKind::RateLimited),
         (refuse(503), FailureKind::Down),
-        (Fault::Garbage(b"{\"source_".to_vec()), FailureKind::Protocol),
+        (Fault::Garbage(vec![b"{\"source_".to_vec()]), FailureKind::Protocol),
         (Fault::Flood { most: 8 << 20 }, FailureKind::Down),
         (Fault::Close { code: 1011, reason: "broken".into(), after }, FailureKind::Down),
     ];

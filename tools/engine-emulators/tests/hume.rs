@@ -110,7 +110,7 @@ async fn scripted_faults_happen_and_then_it_works() {
     let faults = [
         (Fault::Refuse { status: 401, retry_after: None }, FailureKind::Credential),
         (Fault::Refuse { status: 429, retry_after: Some(2) }, FailureKind::RateLimited),
-        (Fault::Garbage(b"{\"type\":".to_vec()), FailureKind::Protocol),
+        (Fault::Garbage(vec![b"{\"type\":".to_vec()]), FailureKind::Protocol),
         (Fault::Close { code: 1011, reason: "broken".into(), after }, FailureKind::Down),
     ];
     for (fault, kind) in faults {

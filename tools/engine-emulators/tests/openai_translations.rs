@@ -125,7 +125,7 @@ async fn scripted_faults_happen_and_then_it_works() {
         (refuse(401), FailureKind::Credential),
         (refuse(429), FailureKind::RateLimited),
         (refuse(503), FailureKind::Down),
-        (Fault::Garbage(vec![0xff]), FailureKind::Protocol),
+        (Fault::Garbage(vec![vec![0xff]]), FailureKind::Protocol),
         (Fault::Flood { most: 8 << 20 }, FailureKind::Down),
         (Fault::Close { code: 1011, reason: "broken".into(), after }, FailureKind::Down),
     ];

@@ -132,7 +132,7 @@ async fn scripted_faults_happen() {
     let after = Duration::from_millis(100);
     let faults = [
         (Fault::Refuse { status: 503, retry_after: None }, FailureKind::Down),
-        (Fault::Garbage(b"<html>".to_vec()), FailureKind::Protocol),
+        (Fault::Garbage(vec![b"<html>".to_vec()]), FailureKind::Protocol),
         (Fault::Flood { most: 100 << 20 }, FailureKind::Protocol),
         (Fault::GzipBomb, FailureKind::Protocol),
         (Fault::Close { code: 1011, reason: String::new(), after }, FailureKind::Down),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::script::message_of;
 use crate::{Fault, OpenConnection, World};
 
 /// How long a client may take to answer a close.
@@ -176,11 +177,12 @@ impl Line {
         }
         match &self.fault {
             Some(Fault::Silence) => return true,
-            Some(Fault::Garbage(bytes)) => {
-                let garbage = String::from_utf8(bytes.clone())
-                    .map_or_else(|error| Message::binary(error.into_bytes()), Message::text);
+            Some(Fault::Garbage(pieces)) => {
+                let pieces: Vec<_> = pieces.iter().map(|piece| message_of(piece)).collect();
                 self.fault = None;
-                self.send(garbage).await;
+                for piece in pieces {
+                    self.send(piece).await;
+                }
             }
             Some(Fault::Flood { most }) => {
                 let most = usize::try_from(*most).unwrap_or(usize::MAX);
@@ -212,6 +214,7 @@ impl Line {
                     self.held = Some(value);
                     return true;
                 };
+                self.connection.world.tally.count(|counts| counts.swapped += 1);
                 self.send_final(text).await && self.send_final(Message::text(held.to_string())).await
             }
             _ => self.send_final(text).await,

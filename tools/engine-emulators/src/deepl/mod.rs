@@ -229,6 +229,9 @@ async fn usage(
     headers: HeaderMap,
 ) -> Response {
     let _under_way = server.connections.request(&server.world, connection);
+    if let Err(fault) = meet(&server.world, &LOOKS).await {
+        return fault;
+    }
     let count = server.characters.load(Ordering::Relaxed);
     let usage = json!({"character_count": count, "character_limit": CHARACTERS_AT_MOST});
     server.respond(server.admit(&headers).map(|()| Json(usage).into_response()))

@@ -17,6 +17,7 @@ use super::input::{Order, Refusal};
 use crate::Fault;
 use crate::http::{PACE, PIECE, bytes_in};
 use crate::language::guess;
+use crate::script::message_of;
 
 /// A close frame has no room for more, bytes.
 const REASON_AT_MOST: usize = 123;
@@ -113,11 +114,11 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         match &self.connection.fault {
-            Some(Fault::Garbage(bytes)) => {
-                let bytes = bytes.clone();
-                let garbage = String::from_utf8(bytes);
-                let message = garbage.map_or_else(|bytes| Message::binary(bytes.into_bytes()), Message::text);
-                self.sink.send(message).await
+            Some(Fault::Garbage(pieces)) => {
+                for piece in pieces {
+                    self.sink.send(message_of(piece)).await?;
+                }
+                Ok(())
             }
             Some(Fault::Flood { most }) => {
                 let audio = "A".repeat(*most as usize);

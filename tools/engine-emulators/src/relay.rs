@@ -1,10 +1,11 @@
-//! A line between the daemon and a service that can be cut, frozen and held up.
+//! A link between a client and a server that can be cut, frozen and held up.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -16,9 +17,10 @@ const GOODBYE: u8 = 0x88;
 /// A connection that brought more than this carried audio.
 const UPGRADE_BYTES: usize = 4_000;
 
-/// How the line is.
+/// How the link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Weather {
+pub enum Weather {
+    /// All passes.
     Good,
     /// Connections stay open, and all that is sent on them is lost.
     Swallows,
@@ -46,20 +48,27 @@ struct Log {
     audio: Vec<(Instant, Began)>,
 }
 
-/// The line. It lasts as long as its runtime.
+/// The link. It lasts as long as its runtime.
 #[derive(Debug)]
-pub(crate) struct Relay {
-    pub(crate) address: SocketAddr,
+pub struct Relay {
+    /// Where it listens.
+    pub address: SocketAddr,
     weather: watch::Sender<Weather>,
     hangups: watch::Sender<()>,
     log: Arc<Mutex<Log>>,
 }
 
 impl Relay {
-    /// Passes on to `server` what comes.
-    pub(crate) async fn start(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
+    /// Passes on to `server` what comes to a loopback port, 0 for a free one.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(server: SocketAddr, port: u16) -> Result<Self> {
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listener = TcpListener::bind(wanted)
+            .await
+            .with_context(|| format!("cannot listen on {wanted}: is it in use?"))?;
+        let address = listener.local_addr()?;
         let (weather, told) = watch::channel(Weather::Good);
         let log = Arc::new(Mutex::new(Log::default()));
         let shared = Arc::clone(&log);
@@ -70,48 +79,51 @@ impl Relay {
                 let (told, log) = (told.clone(), Arc::clone(&shared));
                 let hangups = hung_up.subscribe();
                 tokio::spawn(async move {
-                    let server = TcpStream::connect(server).await.expect("the server listens");
-                    Pass::new(client, server, told, hangups, log).run().await;
+                    match TcpStream::connect(server).await {
+                        Ok(server) => Pass::new(client, server, told, hangups, log).run().await,
+                        Err(error) => log::warn!("{server} is not reached: {error}"),
+                    }
                 });
             }
         });
-        Self { address, weather, hangups, log }
+        Ok(Self { address, weather, hangups, log })
     }
 
-    pub(crate) fn set(&self, weather: Weather) {
+    /// From now on it is so.
+    pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
     }
 
     /// Whoever is connected now is hung up on.
-    pub(crate) fn hang_up(&self) {
+    pub fn hang_up(&self) {
         self.hangups.send_replace(());
     }
 
     /// The next connection that carries audio at this age is reset then.
-    pub(crate) fn cut_after(&self, age: Duration) {
+    pub fn cut_after(&self, age: Duration) {
         lock(&self.log).cuts.push_back(age);
     }
 
     /// Connections that were reset as wished.
-    pub(crate) fn resets(&self) -> usize {
+    pub fn resets(&self) -> usize {
         lock(&self.log).resets
     }
 
     /// When connections that carried audio broke, and which.
-    pub(crate) fn broken(&self) -> Vec<(Instant, Began)> {
+    pub fn broken(&self) -> Vec<(Instant, Began)> {
         let log = lock(&self.log);
         log.connections.iter().filter_map(|one| Some((one.broke?, Began(one.accepted)))).collect()
     }
 
     /// When audio came, and by which connection.
-    pub(crate) fn audio(&self) -> Vec<(Instant, Began)> {
+    pub fn audio(&self) -> Vec<(Instant, Began)> {
         lock(&self.log).audio.clone()
     }
 }
 
 /// By when it began a connection is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Began(Instant);
+pub struct Began(Instant);
 
 /// One connection.
 struct Pass {
@@ -135,13 +147,20 @@ impl Pass {
         log: Arc<Mutex<Log>>,
     ) -> Self {
         for stream in [&client, &server] {
-            stream.set_nodelay(true).expect("a socket");
+            if let Err(error) = stream.set_nodelay(true) {
+                log::warn!("a connection may be late: {error}");
+            }
         }
         Self { client, server, weather, hangups, log, accepted: Instant::now(), place: None, sent: 0 }
     }
 
     async fn run(mut self) {
-        self.pass_on().await;
+        let mut hangups = self.hangups.clone();
+        // Also while nothing passes.
+        tokio::select! {
+            () = self.pass_on() => {}
+            () = hung_up(&mut hangups) => {}
+        }
     }
 
     /// One that carries audio is remembered from then on.
@@ -166,10 +185,8 @@ impl Pass {
 
     async fn pass_on(&mut self) {
         let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-        let mut hangups = self.hangups.clone();
         loop {
             tokio::select! {
-                () = hung_up(&mut hangups) => return,
                 read = self.client.read(&mut up) => {
                     let Ok(read @ 1..) = read else { return };
                     self.count(read);
@@ -215,7 +232,9 @@ impl Pass {
         // It may be gone by itself.
         let _gone = self.client.write_all(HALF_A_FRAME).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
-        self.client.set_zero_linger().expect("a socket");
+        if let Err(error) = self.client.set_zero_linger() {
+            log::warn!("a connection is closed and not reset: {error}");
+        }
         self.broke();
     }
 }
