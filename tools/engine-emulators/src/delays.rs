@@ -82,8 +82,8 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             (0..8_000).map(|_| delay.draw(&mut random)).collect::<Vec<_>>()
         };
-        let count = |ms: f64| drawn(7).iter().filter(|it| it.as_secs_f64() == ms / 1_000.0).count();
-        let counts = [150.0, 90.5, 2_000.0].map(count);
+        let count = |micros: u128| drawn(7).iter().filter(|it| it.as_micros() == micros).count();
+        let counts = [150_000, 90_500, 2_000_000].map(count);
         assert_eq!(counts.iter().sum::<usize>(), 8_000);
         assert!(counts[0].abs_diff(4_000) < 200 && counts[1].abs_diff(2_000) < 200, "{counts:?}");
         assert!(drawn(7) == drawn(7) && drawn(7) != drawn(8));
