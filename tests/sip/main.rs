@@ -2,6 +2,7 @@
 
 mod bursts;
 mod guard;
+mod linphone;
 mod malformed;
 mod phones;
 mod rig;

@@ -178,16 +178,22 @@ fn scanned(drawing: &str) -> String {
     grid.decode().expect("a code").1
 }
 
-/// What a new phone does: reads its account once, from where the QR code says, and registers with it.
-#[test]
-fn an_account_is_fetched_once_and_registers() {
-    let rig = Rig::start(|options| options.phones.clear());
-    must(&dragoman(&rig, &["apply"]));
+/// A daemon, and its configuration where `dragoman` of this rig finds it.
+pub(crate) fn daemon_of(rig: &Rig) -> Daemon {
     let daemon = Daemon::start();
     let own = fs::read_dir(daemon.directory()).expect("its directory").flatten().map(|entry| entry.path());
     let config =
         own.into_iter().find(|path| path.extension().is_some_and(|end| end == "toml")).expect("a config");
     fs::copy(config, rig.path("dragomand.toml")).expect("a copy");
+    daemon
+}
+
+/// What a new phone does: reads its account once, from where the QR code says, and registers with it.
+#[test]
+fn an_account_is_fetched_once_and_registers() {
+    let rig = Rig::start(|options| options.phones.clear());
+    must(&dragoman(&rig, &["apply"]));
+    let daemon = daemon_of(&rig);
     must(&dragoman(&rig, &["add", "101", "--name", "Door & hall", "--language", "es"]));
     let svg = rig.path("code.svg");
     let words = ["show", "101", "--server", "127.0.0.1", "--svg", svg.to_str().expect("a path")];
