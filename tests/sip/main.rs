@@ -2,7 +2,6 @@
 
 mod bursts;
 mod guard;
-mod linphone;
 mod malformed;
 mod phones;
 mod rig;

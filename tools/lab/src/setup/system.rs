@@ -27,7 +27,6 @@ const RUN: &[&str] = &[
 ];
 const TEST: &[&str] = &[
     "baresip-core", // a SIP caller that nobody here wrote
-    "linphone-cli", // a phone that reads its account from a QR code's address
     "iproute2",     // the loopback of a private network
     "nftables",     // the guard's bans
 ];
