@@ -43,10 +43,7 @@ fn a_call_goes_on_whatever_the_clock_shows() {
     assert_eq!(lines(), open, "no line was given up: {}", clouds.daemon.logged());
     let (heard, frames) = (call.heard - heard, call.frames - frames);
     assert!(heard.abs_diff(frames) <= 2, "{heard} frames came in {frames} ticks");
-    let status = clouds.daemon.status().expect("a status");
-    let dropped = status["legs"][0]["frames"]["dropped"].as_object().expect("reasons").values();
-    assert_eq!(dropped.filter_map(serde_json::Value::as_u64).sum::<u64>(), 0, "{status:#}");
-    assert_eq!(status["media"]["missed_ticks"], 0, "{status:#}");
+    clouds.assert_on_time();
     assert!(!call.seen.iter().any(|event| event["type"] == "error"), "{:#?}", call.seen);
     for (stage, place) in [("asr", 0), ("mt", 0), ("tts", 0), ("asr", 1), ("mt", 1), ("tts", 1)] {
         assert!(clouds.engine(stage, place)["fault"].is_null(), "{}", clouds.engine(stage, place));

@@ -227,6 +227,14 @@ impl Clouds {
         call
     }
 
+    /// The only leg lost nothing and the media thread was never late.
+    pub(crate) fn assert_on_time(&self) {
+        let status = self.daemon.status().expect("a status");
+        let dropped = status["legs"][0]["frames"]["dropped"].as_object().expect("reasons").values();
+        assert_eq!(dropped.filter_map(Value::as_u64).sum::<u64>(), 0, "{status:#}");
+        assert_eq!(status["media"]["missed_ticks"], 0, "{status:#}");
+    }
+
     /// What the status says of the engine at this place.
     pub(crate) fn engine(&self, stage: &str, place: usize) -> Value {
         self.daemon.status().expect("a status")["engines"][stage][place].clone()

@@ -108,10 +108,7 @@ fn nameless(stage: usize, name_server: IpAddr) {
     }
     let (heard, frames) = (call.heard - heard, call.frames - frames);
     assert!(heard.abs_diff(frames) <= 2, "{heard} frames came in {frames} ticks");
-    let status = clouds.daemon.status().expect("a status");
-    let dropped = status["legs"][0]["frames"]["dropped"].as_object().expect("reasons").values();
-    assert_eq!(dropped.filter_map(serde_json::Value::as_u64).sum::<u64>(), 0, "{status:#}");
-    assert_eq!(status["media"]["missed_ticks"], 0, "{status:#}");
+    clouds.assert_on_time();
     assert_eq!(clouds.engine(name, 0)["fault"]["kind"], "network", "{}", clouds.engine(name, 0));
 }
 

@@ -12,6 +12,16 @@ fn speak(room: &str, text: &str, language: &str) -> Value {
     json!({ "type": "speak", "id": 5, "room": room, "text": text, "language": language })
 }
 
+/// Four callers who have been told all there is to tell, and what was asked of the engines until then.
+fn quiet_conference(rig: &Rig) -> (Conference, [u64; 3]) {
+    let mut call = Conference::dial(&rig.clouds, "800", &[101, 102, 103, 104]);
+    call.pass_until(|seen| count(seen, "listening") == 4);
+    call.wait(Duration::from_secs(1));
+    call.seen.clear();
+    call.loudest.fill(f32::MIN);
+    (call, asked(&rig.clouds))
+}
+
 #[test]
 fn everybody_in_a_conference_hears_it_in_his_language() {
     let rig = Rig::start();
@@ -20,12 +30,7 @@ fn everybody_in_a_conference_hears_it_in_his_language() {
     program.say(&speak("800", "Dinner is served.", "en"));
     let refused = program.wait_for("error");
     assert_eq!((&refused["id"], &refused["message"]), (&json!(5), &json!("nobody is in 800")));
-    let mut call = Conference::dial(&rig.clouds, "800", &[101, 102, 103, 104]);
-    call.pass_until(|seen| count(seen, "listening") == 4);
-    call.wait(Duration::from_secs(1));
-    let [translations, texts, lines] = asked(&rig.clouds);
-    call.seen.clear();
-    call.loudest.fill(f32::MIN);
+    let (mut call, [translations, texts, lines]) = quiet_conference(&rig);
     program.say(&speak("800", "Dinner is served.", "en"));
     call.pass_until(|seen| count(seen, "playback_ended") == 3);
     call.wait(Duration::from_millis(500));
@@ -88,12 +93,7 @@ fn who_speaks_the_language_of_a_sound_hears_it_and_the_others_its_translation() 
     let (rig, tone) = (Rig::start(), tone());
     let mut program = Program::start(&rig);
     program.subscribe("800");
-    let mut call = Conference::dial(&rig.clouds, "800", &[101, 102, 103, 104]);
-    call.pass_until(|seen| count(seen, "listening") == 4);
-    call.wait(Duration::from_secs(1));
-    let [translations, texts, lines] = asked(&rig.clouds);
-    call.seen.clear();
-    call.loudest.fill(f32::MIN);
+    let (mut call, [translations, texts, lines]) = quiet_conference(&rig);
     program.say(&aloud("800", "Dinner is served.", "en", tone.len()));
     program.send_sound(&tone);
     call.pass_until(|seen| count(seen, "playback_ended") == 3);

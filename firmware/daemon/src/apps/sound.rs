@@ -49,26 +49,29 @@ mod tests {
     use super::*;
 
     proptest! {
-            #[test]
-            fn it_is_whole_however_it_is_cut(samples in prop::collection::vec(any::<i16>(), 1..2_000), size in 1_usize..5_000) {
-                let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-                let mut sound = Sound::new(None, String::new(), String::new(), Language::ENGLISH, bytes.len());
-                let pieces = bytes.chunks(size);
-                let last = pieces.len();
-                for (place, piece) in pieces.enumerate() {
-                    match sound.hear(piece) {
-                        Heard::More(more) => sound = more,
-                        Heard::Whole(_, heard) => {
-                            prop_assert_eq!(place + 1, last);
-                            prop_assert_eq!(&heard[..], &samples[..]);
-                            return Ok(());
-                        }
-    Heard::TooMuch(_) => return Err(TestCaseError::fail("too much")),
+        #[test]
+        fn it_is_whole_however_it_is_cut(
+            samples in prop::collection::vec(any::<i16>(), 1..2_000),
+            size in 1_usize..5_000,
+        ) {
+            let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            let mut sound = Sound::new(None, String::new(), String::new(), Language::ENGLISH, bytes.len());
+            let pieces = bytes.chunks(size);
+            let last = pieces.len();
+            for (place, piece) in pieces.enumerate() {
+                match sound.hear(piece) {
+                    Heard::More(more) => sound = more,
+                    Heard::Whole(_, heard) => {
+                        prop_assert_eq!(place + 1, last);
+                        prop_assert_eq!(&heard[..], &samples[..]);
+                        return Ok(());
                     }
+                    Heard::TooMuch(_) => return Err(TestCaseError::fail("too much")),
                 }
-                prop_assert!(false, "it is not whole");
             }
+            prop_assert!(false, "it is not whole");
         }
+    }
 
     #[test]
     fn more_than_was_told_is_too_much() {
