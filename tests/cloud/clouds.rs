@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) hearer: String,
     /// Who speaks before the others: a name of the configuration's, and a comma.
     pub(crate) speaker: String,
+    /// Whether nobody speaks but the first cloud.
+    pub(crate) alone: bool,
     /// How many languages the callers may speak.
     pub(crate) languages: u64,
     /// What the configuration has besides.
@@ -72,6 +74,7 @@ impl Default for Plan {
             pace: Duration::from_millis(12),
             hearer: String::new(),
             speaker: String::new(),
+            alone: false,
             languages: 2,
             tables: String::new(),
             speaks: AURA,
@@ -197,10 +200,11 @@ impl Clouds {
         ];
         let configuration = format!(
             "[engines]\nasr = [{}\"first-asr\", \"spare-asr\"]\nmt = [\"first-mt\", \"spare-mt\"]\n\
-             tts = [{}\"first-tts\", \"spare-tts\"]\n{}\
+             tts = [{}\"first-tts\"{}]\n{}\
              [[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n{}",
             plan.hearer,
             plan.speaker,
+            if plan.alone { "" } else { ", \"spare-tts\"" },
             tables.concat(),
             plan.tables
         );

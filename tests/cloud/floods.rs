@@ -17,7 +17,7 @@ const OVER_HTTP: [&str; 2] = ["openai-speech", "xtts"];
 
 /// The daemon's memory at its peak while a caller is served in spite of what `break_it` scripted, against that of a
 /// call before.
-fn survives(clouds: &Clouds, what: &str, break_it: impl Fn()) {
+fn survives(clouds: &Clouds, what: &str, break_it: impl FnOnce()) {
     for _ in 0..2 {
         converse(&mut clouds.call());
     }
@@ -76,9 +76,25 @@ fn speaking_over_http(kind: &'static str, fault: &Fault) {
     survives(&clouds, kind, || emulator.world.script.push(fault.clone()));
 }
 
+/// A studio that is never read to its end, however often that is tried.
+fn choosing_a_voice() {
+    let runtime = Runtime::new().expect("a runtime");
+    let world = Arc::new(World::new(KEY, Voices::scripted([], []), Delays::NONE, 1));
+    let emulator = runtime.block_on(xtts::start(world, 0)).expect("an emulator");
+    (0..500).for_each(|_| emulator.world.script.push(FLOOD));
+    let url = format!("http://{}", emulator.address);
+    let tables = format!("[engine.studio]\nkind = \"xtts\"\nurl = \"{url}\"\n");
+    let clouds = Clouds::planned(Plan { speaker: "\"studio\", ".into(), tables, ..Plan::default() });
+    let studios = || emulator.world.tally.read().studios;
+    let mut before = 0;
+    // It is next door: it is tried again and again.
+    survives(&clouds, "studio", || before = studios());
+    assert!(before > 0 && studios() > before, "{before} and {}", studios());
+}
+
 #[test]
 fn whatever_has_no_end_is_cut_off_and_costs_little_memory() {
-    let cases: [fn(); 7] = [
+    let cases: [fn(); 8] = [
         hearing,
         || translating(&FLOOD),
         || translating(&Fault::GzipBomb),
@@ -86,8 +102,9 @@ fn whatever_has_no_end_is_cut_off_and_costs_little_memory() {
         || speaking_over_http("openai-speech", &FLOOD),
         || speaking_over_http("openai-speech", &Fault::GzipBomb),
         || speaking_over_http("xtts", &FLOOD),
+        choosing_a_voice,
     ];
     let cases = cases.map(thread::spawn);
     let failed = cases.map(|case| case.join().is_err());
-    assert_eq!(failed, [false; 7]);
+    assert_eq!(failed, [false; 8]);
 }

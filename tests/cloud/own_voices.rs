@@ -20,11 +20,16 @@ fn start() -> (Runtime, Emulator, Clouds) {
 
 /// With these tables, too.
 fn start_and(more: &str) -> (Runtime, Emulator, Clouds) {
+    start_keeping("call", more)
+}
+
+/// Voices are kept as long as this says.
+fn start_keeping(kept: &str, more: &str) -> (Runtime, Emulator, Clouds) {
     let runtime = Runtime::new().expect("a runtime");
     let world = World::new("", Voices::scripted([], []), Delays::NONE, 1);
     let xtts = runtime.block_on(xtts::start(Arc::new(world), 0)).expect("the emulator starts");
     let tables = format!(
-        "own_voices = \"call\"\n[engine.own]\nkind = \"xtts\"\nurl = \"http://{}\"\n{more}",
+        "own_voices = \"{kept}\"\n[engine.own]\nkind = \"xtts\"\nurl = \"http://{}\"\n{more}",
         xtts.address
     );
     let clouds = Clouds::start_speaking_by("own", &tables);
@@ -102,6 +107,35 @@ fn a_consent_that_is_taken_back_makes_no_voice() {
     speak(&clouds, &mut call, 2);
     assert_eq!(states(&call), json!({"en": "forgotten", "es": "refused"}));
     assert_eq!((xtts.world.tally.read().cloned, kept(&clouds)), (0, 0.into()));
+}
+
+/// A call to 700 from the phone of this number; from nobody knows where without one.
+fn call_from(clouds: &Clouds, phone: Option<&str>) -> Call {
+    let name = phone.map_or_else(|| "700-1".to_owned(), |phone| format!("700-1-{phone}"));
+    let mut call = Call::named(&clouds.daemon, &name);
+    call.wait_for("listening", Duration::from_secs(20));
+    call
+}
+
+#[test]
+fn an_enrolled_voice_is_its_phones_and_nobody_elses() {
+    let (_runtime, xtts, clouds) = start_keeping("extension", "");
+    let spoken = || xtts.world.tally.read().spoken_in_cloned;
+    let mut call = call_from(&clouds, Some("101"));
+    let consent = json!({"command": "consent", "leg": leg(&clouds), "language": "en", "answer": "yes"});
+    assert_eq!(command(&clouds, &consent)["type"], "obeyed");
+    speak(&clouds, &mut call, 4);
+    clouds.wait_until("the voice is kept", |status| status["own_voices"]["voice_embedding_cache_size"] == 1);
+    drop(call);
+    for (phone, his) in [(Some("102"), false), (None, false), (Some("101"), true)] {
+        clouds.wait_until("the other hung up", |status| status["legs"].as_array().is_some_and(Vec::is_empty));
+        let before = spoken();
+        let mut call = call_from(&clouds, phone);
+        let state = if his { "ready" } else { "asked" };
+        assert_eq!(states(&call), json!({"en": state, "es": "asked"}), "{phone:?}");
+        speak(&clouds, &mut call, 1);
+        assert_eq!(spoken() - before, u64::from(his), "{phone:?}");
+    }
 }
 
 /// A packet of a μ-law stream.

@@ -49,13 +49,27 @@ pub(crate) fn openai_speech(input: &[u8]) -> bool {
     failure != Failure::of_status(status, retry_after)
 }
 
+/// A studio of which the first two voices are wanted.
+fn studio<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Result<xtts::Studio, Failure> {
+    let mut reader = xtts::StudioReader::new(Vec::new(), 2);
+    pieces.try_for_each(|piece| reader.push(piece))?;
+    reader.finish()
+}
+
 /// The server's JSON answers, and the WAV file that it streams.
 pub(crate) fn xtts(input: &[u8]) -> bool {
     let Some((status, _, body)) = http(input) else { return false };
     let speaker = xtts::read_speaker(status, body);
-    let studio = xtts::read_studio_speakers(status, body);
+    let (at_once, in_pieces) = (studio([body].into_iter()), studio(cut(body)));
+    assert!(at_once.is_ok() == in_pieces.is_ok(), "voices depend on the cut");
+    if let (Ok(at_once), Ok(in_pieces)) = (&at_once, &in_pieces) {
+        assert!(
+            at_once.names == in_pieces.names && at_once.voices == in_pieces.voices,
+            "voices depend on the cut"
+        );
+    }
     let languages = xtts::read_languages(status, body);
-    let mut understood = speaker.is_ok() || studio.is_ok() || languages.is_ok();
+    let mut understood = speaker.is_ok() || at_once.is_ok() || languages.is_ok();
     check(&xtts::refused(status, body));
     if let Ok(speaker) = speaker {
         xtts::speak("http://h", &speaker, "Hola.", "es");

@@ -36,6 +36,8 @@ pub struct Counts {
     pub texts: u64,
     /// How many of them in which voice.
     pub texts_in_voice: BTreeMap<String, u64>,
+    /// How often the voices of a studio were asked for.
+    pub studios: u64,
     /// Voices that were cloned.
     pub cloned: u64,
     /// Texts that were spoken in a voice that the studio does not have.

@@ -42,6 +42,13 @@ const LOOKS: Looks = Looks {
     refusal: |status| (status, status.canonical_reason().unwrap_or_default()).into_response(),
 };
 
+/// One that goes on for ever has a voice of endless numbers.
+const OF_A_STUDIO: Looks = Looks {
+    content_type: "application/json",
+    endless: (b"{\"Claribel Dervla\":{\"gpt_cond_latent\":[[0", b'1'),
+    refusal: LOOKS.refusal,
+};
+
 struct Server {
     world: Arc<World>,
     connections: Connections,
@@ -58,11 +65,19 @@ pub async fn start(world: Arc<World>, port: u16) -> Result<Emulator> {
     let router = Router::new()
         .route("/clone_speaker", post(clone_speaker))
         .route("/tts_stream", post(tts_stream))
-        .route("/studio_speakers", get(async || Json(studio())))
+        .route("/studio_speakers", get(studio_speakers))
         .route("/languages", get(async || Json(MODELS_LANGUAGES)))
         .layer(DefaultBodyLimit::max(BODY_AT_MOST))
         .with_state(Arc::new(server));
     Emulator::start(router, world, port).await
+}
+
+async fn studio_speakers(State(server): State<Arc<Server>>) -> Response {
+    server.world.tally.count(|counts| counts.studios += 1);
+    match meet(&server.world, &OF_A_STUDIO).await {
+        Ok(_) => Json(studio()).into_response(),
+        Err(fault) => fault,
+    }
 }
 
 fn studio() -> Value {

@@ -72,9 +72,14 @@ async fn a_cloned_voice_speaks() {
 async fn the_studio_has_voices_and_the_model_languages() {
     let emulator = emulator().await;
     let response = send(&client(), xtts::studio_speakers(&base(&emulator))).await;
-    let voices = xtts::read_studio_speakers(200, &response.bytes().await.unwrap()).unwrap();
+    let mut reader = xtts::StudioReader::new(vec!["Viktor Menelaos".into()], 0);
+    reader.push(&response.bytes().await.unwrap()).unwrap();
+    let studio = reader.finish().unwrap();
+    assert_eq!(studio.names, ["Claribel Dervla", "Viktor Menelaos"]);
+    let [(name, voice)] = &studio.voices[..] else { panic!("one is wanted") };
+    assert_eq!(name, "Viktor Menelaos");
     let heard = AtomicUsize::new(0);
-    speak(&emulator, &voices["Claribel Dervla"], &heard).await.unwrap();
+    speak(&emulator, voice, &heard).await.unwrap();
     assert_eq!(emulator.world.tally.read().spoken_in_cloned, 0);
     let response = send(&client(), xtts::languages(&base(&emulator))).await;
     assert!(xtts::read_languages(200, &response.bytes().await.unwrap()).unwrap().contains(&"es".to_owned()));

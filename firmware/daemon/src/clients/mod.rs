@@ -61,7 +61,7 @@ const FAR_EVERY: Duration = Duration::from_secs(60);
 pub struct Transport {
     pub(crate) http: reqwest::Client,
     pub(crate) tls: Arc<ClientConfig>,
-    studios: Arc<tts::xtts::Studios>,
+    studios: Arc<tts::studio::Studios>,
     turns: Arc<tts::xtts::Turns>,
     glossaries: Arc<mt::Glossaries>,
     /// Speakers' own voices.

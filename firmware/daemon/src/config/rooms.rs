@@ -32,7 +32,8 @@ pub enum OwnVoices {
     /// Until they hang up.
     #[serde(rename = "call")]
     ForTheCall,
-    /// As long as the daemon runs, for whoever dials the same extension.
+    /// As long as the daemon runs, for the extension of the phone that they speak into. Where that is unknown, as
+    /// before.
     #[serde(rename = "extension")]
     ForTheExtension,
 }

@@ -60,7 +60,7 @@ pub(super) async fn serve(
     let languages = *interpreter.languages();
     let tap = tap(hub, line, room, leg_id);
     let mut leg = InterpreterLeg::new(hub, ends, interpreter, tap, &answers_in);
-    leg.own_voices = OwnVoices::new(hub, room, leg_id, languages, &answers_in);
+    leg.own_voices = OwnVoices::new(hub, room, (leg_id, &line.id), languages, &answers_in);
     tokio::select! {
         () = down.notified() => {}
         () = line.keep(hub, leg_id, &inbox) => {}

@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::clients::{Answer, MadeVoice, VoiceKey, VoiceOwner, make_voice};
 use crate::config::{OwnVoices as Kept, Room};
 use crate::hub::{Hub, Wish};
+use crate::leg_name::LegName;
 use crate::report::Report;
 
 /// What a room does about its speakers' own voices.
@@ -27,18 +28,15 @@ pub(super) struct OwnVoices {
 }
 
 impl OwnVoices {
-    /// `None` where the room offers none.
+    /// `None` where the room offers none. `name` is the leg's.
     pub(super) fn new(
         hub: &Arc<Hub>,
         room: &Room,
-        leg: LegId,
+        (leg, name): (LegId, &str),
         languages: LanguagePair,
         answers: &mpsc::Sender<Answer>,
     ) -> Option<Self> {
-        let owner = match room.own_voices? {
-            Kept::ForTheCall => VoiceOwner::Leg(leg),
-            Kept::ForTheExtension => VoiceOwner::Extension(room.extension.clone()),
-        };
+        let owner = owner(room.own_voices?, leg, name);
         let speakers = languages.both().map(|language| {
             let key = VoiceKey { owner: owner.clone(), language };
             let known = hub.outside.transport.profiles.has(&key);
@@ -150,6 +148,16 @@ impl OwnVoices {
     }
 }
 
+/// Who dials a room's number is anybody, as is who comes in by a trunk, whose name has letters: only a phone's own number
+/// tells who speaks.
+fn owner(kept: Kept, leg: LegId, name: &str) -> VoiceOwner {
+    let is_number = |phone: &&str| phone.bytes().all(|byte| byte.is_ascii_digit());
+    match (kept, LegName::parse(name).ok().and_then(|name| name.phone).filter(is_number)) {
+        (Kept::ForTheExtension, Some(phone)) => VoiceOwner::Phone(phone.to_owned()),
+        (Kept::ForTheExtension | Kept::ForTheCall, _) => VoiceOwner::Leg(leg),
+    }
+}
+
 impl Drop for OwnVoices {
     fn drop(&mut self) {
         if matches!(self.owner, VoiceOwner::Leg(_)) {
@@ -157,5 +165,21 @@ impl Drop for OwnVoices {
                 self.hub.outside.transport.profiles.forget(&self.key(*language));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voice_is_kept_for_the_phone_that_it_is_spoken_into() {
+        let kept = |kept, name| owner(kept, LegId(7), name);
+        let call = VoiceOwner::Leg(LegId(7));
+        assert_eq!(kept(Kept::ForTheExtension, "700-1732.5-101"), VoiceOwner::Phone("101".into()));
+        assert_eq!(kept(Kept::ForTheExtension, "700-1732.5"), call);
+        assert_eq!(kept(Kept::ForTheExtension, "700-1732.5-trunk_es"), call);
+        assert_eq!(kept(Kept::ForTheExtension, "a sound card"), call);
+        assert_eq!(kept(Kept::ForTheCall, "700-1732.5-101"), call);
     }
 }

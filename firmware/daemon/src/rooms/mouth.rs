@@ -58,7 +58,8 @@ impl<'a> Mouth<'a> {
 
     pub(super) fn translate(&mut self, segment: SegmentId, job: TranslateJob) {
         // It connects while the translation is made.
-        self.speaker(job.target);
+        let (seat, voice) = (self.seat, self.voice.clone());
+        self.speaker(job.target).warm(job.target, seat, voice);
         self.translator.translate(segment, job);
     }
 

@@ -1,5 +1,5 @@
-//! Deepgram's `/v1/speak`: Aura voices. Text goes in clause by clause; a flush at the end of an utterance has the rest
-//! of it spoken.
+//! Deepgram's `/v1/speak`: Aura voices. Text goes in clause by clause; a flush has spoken what waits for the end of a
+//! sentence, and tells when that is all.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,7 +18,9 @@ use crate::{Failure, FailureKind};
 pub const RATE: u32 = 16_000;
 /// How many flushes the vendor takes …
 const FLUSHES: usize = 20;
-/// … within this. It says 60 s by its own clock and network; later ones were seen refused.
+/// … within this, by its own clock …
+const WINDOW: Duration = Duration::from_secs(60);
+/// … which a message's way may shorten.
 const FLUSHES_WITHIN: Duration = Duration::from_secs(65);
 
 /// Who speaks.
@@ -142,7 +144,7 @@ impl Stream {
         Ok(Message::Text(r#"{"type":"Flush"}"#.into()))
     }
 
-    /// Whether [`flush`](Self::flush) would find one left at `now`. They are taken to be counted by connection.
+    /// Whether [`flush`](Self::flush) would find one left at `now` on this connection.
     pub fn may_flush(&mut self, now: Duration) -> bool {
         self.limit.first_of_all(now).is_none()
     }
@@ -226,9 +228,10 @@ impl Stream {
 
     fn warned(&mut self, fault: &Fault) -> Result<Vec<Spoken>, Failure> {
         if fault.code() == "EXCESSIVE_FLUSH" {
-            // That flush is never answered.
+            // That flush is never answered, and none will be "until the 60-second time window has passed".
             self.flushes = self.flushes.saturating_sub(1);
-            return Err(Failure::new(FailureKind::RateLimited, fault.detail()));
+            let limited = Failure::new(FailureKind::RateLimited, fault.detail());
+            return Err(Failure { retry_after: Some(WINDOW), ..limited });
         }
         Ok(vec![Spoken::Warning(shown(&fault.detail()))])
     }

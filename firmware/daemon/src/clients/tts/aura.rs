@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use engines::tts::deepgram_aura::{Options, RATE, Stream};
@@ -6,7 +7,7 @@ use engines::{Failure, FailureKind};
 use secrecy::ExposeSecret;
 use session::{Language, Seat};
 
-use super::socket::{Lines, Speaker, open, speak_through};
+use super::socket::{Lines, Opening, Speaker, open, speak_through};
 use super::{Output, SpeakJob};
 use crate::clients::Transport;
 use crate::clients::resample::Converter;
@@ -30,31 +31,36 @@ fn usual_voice(language: Language) -> Option<&'static str> {
 
 /// A leg's connections to the vendor, one a voice.
 pub(super) struct Aura {
+    opener: Arc<Opener>,
+    lines: Lines<Stream>,
+}
+
+/// What it takes to open one.
+struct Opener {
     transport: Transport,
     service: Service,
-    lines: Lines<Stream>,
 }
 
 impl Aura {
     pub(super) fn new(transport: Transport, service: Service) -> Self {
-        Self { transport, service, lines: Lines::default() }
+        Self { opener: Arc::new(Opener { transport, service }), lines: Lines::default() }
     }
 
-    /// Looks after the lines, and opens one anew that was given up or lost.
-    pub(super) async fn stay(&mut self) {
+    /// Looks after the lines, and opens those anew that were given up or lost.
+    pub(super) fn stay(&mut self) {
         self.lines.look_after(Stream::receive, Stream::closed);
-        if let Some(speaker) = self.lines.due() {
-            // The next text tells what is wrong.
-            self.lines.of(&speaker).open = self.open(&speaker).await.ok();
-        }
+        self.lines.reopen(|speaker| self.opener.opening(speaker));
+    }
+
+    pub(super) fn warm(&mut self, speaker: &Speaker) {
+        self.lines.warm(speaker, |speaker| self.opener.opening(speaker));
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
         let speaker = job.speaker();
-        let (mut stream, mut socket) = match self.lines.take(&speaker, Stream::receive, Stream::closed) {
-            Some(open) => open,
-            None => output.next(self.open(&speaker)).await?,
-        };
+        let open = |speaker| self.opener.opening(speaker);
+        let taken = self.lines.take(&speaker, Stream::receive, Stream::closed, open);
+        let (mut stream, mut socket) = taken.await?;
         let line = self.lines.of(&speaker);
         let clause = stream.speak(&job.text);
         let flush = stream.flush(clock()).map_err(|wait| {
@@ -74,6 +80,13 @@ impl Aura {
             line.open = Some((stream, socket));
         }
         Ok(())
+    }
+}
+
+impl Opener {
+    fn opening(self: &Arc<Self>, speaker: Speaker) -> Opening<Stream> {
+        let opener = Arc::clone(self);
+        Box::pin(async move { opener.open(&speaker).await })
     }
 
     async fn open(&self, (language, seat, wanted): &Speaker) -> Result<(Stream, Socket), Failure> {
@@ -99,8 +112,8 @@ fn clock() -> Duration {
 /// Opens a line and hangs up.
 pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
     let english = "en".parse().expect("a language code");
-    let (stream, mut socket) =
-        Aura::new(transport.clone(), service.clone()).open(&(english, Seat::default(), None)).await?;
+    let opener = Opener { transport: transport.clone(), service: service.clone() };
+    let (stream, mut socket) = opener.open(&(english, Seat::default(), None)).await?;
     socket.send(stream.close()).await?;
     socket.close().await;
     Ok(())

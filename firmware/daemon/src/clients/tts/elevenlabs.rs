@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use engines::Failure;
 use engines::tts::elevenlabs::{Options, RATE, Stream};
 use engines::wyoming::AudioFormat;
 use secrecy::ExposeSecret;
 use session::Seat;
 
-use super::socket::{Lines, Speaker, open, speak_through};
+use super::socket::{Lines, Opening, Speaker, open, speak_through};
 use super::{Output, SpeakJob};
 use crate::clients::Transport;
 use crate::clients::resample::Converter;
@@ -17,22 +19,26 @@ const VOICE: &str = "JBFqnCBsd6RMkjVDRZzb";
 
 /// A leg's connections to the vendor: each speaks one text, and each voice's next waits open.
 pub(super) struct ElevenLabs {
+    opener: Arc<Opener>,
+    lines: Lines<Stream>,
+}
+
+/// What it takes to open one.
+struct Opener {
     transport: Transport,
     service: Service,
-    lines: Lines<Stream>,
 }
 
 impl ElevenLabs {
     pub(super) fn new(transport: Transport, service: Service) -> Self {
-        Self { transport, service, lines: Lines::default() }
+        Self { opener: Arc::new(Opener { transport, service }), lines: Lines::default() }
     }
 
     pub(super) async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
         let speaker = job.speaker();
-        let (mut stream, mut socket) = match self.lines.take(&speaker, Stream::receive, Stream::closed) {
-            Some(open) => open,
-            None => output.next(self.open(&speaker)).await?,
-        };
+        let open = |speaker| self.opener.opening(speaker);
+        let taken = self.lines.take(&speaker, Stream::receive, Stream::closed, open);
+        let (mut stream, mut socket) = taken.await?;
         let line = self.lines.of(&speaker);
         let messages = [stream.speak(&job.text), stream.finish()];
         let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
@@ -45,9 +51,10 @@ impl ElevenLabs {
         output.finish(converter).await
     }
 
-    /// Keeps the open lines from being closed, and opens one that the last text used up, or that was lost.
+    /// Keeps the open lines from being closed, and opens those that the last text used up, or that were lost.
     pub(super) async fn stay(&mut self) {
         self.lines.look_after(Stream::receive, Stream::closed);
+        self.lines.reopen(|speaker| self.opener.opening(speaker));
         for open in self.lines.iter_mut().map(|line| &mut line.open) {
             if let Some((stream, socket)) = open
                 && socket.send(stream.keep_alive()).await.is_err()
@@ -55,10 +62,17 @@ impl ElevenLabs {
                 *open = None;
             }
         }
-        if let Some(speaker) = self.lines.due() {
-            // The next text tells what is wrong.
-            self.lines.of(&speaker).open = self.open(&speaker).await.ok();
-        }
+    }
+
+    pub(super) fn warm(&mut self, speaker: &Speaker) {
+        self.lines.warm(speaker, |speaker| self.opener.opening(speaker));
+    }
+}
+
+impl Opener {
+    fn opening(self: &Arc<Self>, speaker: Speaker) -> Opening<Stream> {
+        let opener = Arc::clone(self);
+        Box::pin(async move { opener.open(&speaker).await })
     }
 
     async fn open(&self, (language, seat, wanted): &Speaker) -> Result<(Stream, Socket), Failure> {
@@ -78,8 +92,8 @@ impl ElevenLabs {
 /// Opens a line and hangs up.
 pub(super) async fn probe(transport: &Transport, service: &Service) -> Result<(), Failure> {
     let english = "en".parse().expect("a language code");
-    let (_, socket) =
-        ElevenLabs::new(transport.clone(), service.clone()).open(&(english, Seat::default(), None)).await?;
+    let opener = Opener { transport: transport.clone(), service: service.clone() };
+    let (_, socket) = opener.open(&(english, Seat::default(), None)).await?;
     socket.close().await;
     Ok(())
 }

@@ -6,6 +6,7 @@ mod openai_speech;
 mod profiles;
 mod socket;
 mod speech;
+pub(super) mod studio;
 mod trial;
 mod wyoming;
 pub(super) mod xtts;
@@ -16,24 +17,27 @@ use std::time::Duration;
 use audio_path::{SAMPLE_RATE, SegmentId, Timestamp};
 use engines::{Failure, FailureKind};
 use session::{Language, Seat};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::chain::Line;
 use super::resample::Converter;
 use super::speech::{self as interpreters, Exchange, Exchanges};
 use super::stage::Stage;
-use super::{Answer, Transport};
+use super::{Answer, Transport, http};
 use crate::config::{Service, Tts};
 use crate::hub::now;
 
 pub use profiles::{MadeVoice, Profiles, VoiceKey, VoiceOwner, make_voice};
 pub(super) use trial::{trial, word};
 
-/// How long a text may take to be spoken, retries and other engines included.
-const DEADLINE: Duration = Duration::from_secs(6);
+/// How long a text may take to be heard from when it was given, other texts before it, retries and other engines
+/// included: half a second less than the session waits, so that what failed is told while it does.
+const DEADLINE: Duration = Duration::from_millis(5_500);
 /// How long an engine may take to its first audio that another comes after, who must still be in time.
 const FIRST_DEADLINE: Duration = Duration::from_millis(1_500);
+/// How long the last one may.
+const LAST_DEADLINE: Duration = Duration::from_secs(4);
 /// How long more audio may take: it is being played meanwhile.
 const NEXT_DEADLINE: Duration = Duration::from_secs(3);
 /// Speech longer than this comes from a broken engine, as does speech of 300 ms for each character …
@@ -45,6 +49,10 @@ const LEAST_MOST_SAMPLES: usize = 4 * SAMPLE_RATE as usize;
 const STAY_EVERY: Duration = Duration::from_secs(5);
 /// Texts that may wait to be spoken.
 const MOST_JOBS: usize = 128;
+/// How long the words of a refusal may take …
+const REFUSAL_DEADLINE: Duration = Duration::from_millis(300);
+/// … and how many of them are read, bytes.
+const REFUSAL_AT_MOST: usize = 16 << 10;
 
 /// A text to be spoken.
 #[derive(Debug)]
@@ -74,9 +82,17 @@ impl SpeakJob {
     }
 }
 
+/// What a worker is asked.
+enum Ask {
+    /// To speak this, which was given at that time.
+    Speak(SpeakJob, Instant),
+    /// To be ready to speak for him.
+    Warm(socket::Speaker),
+}
+
 /// Speech synthesis for one leg.
 pub struct Speaker {
-    jobs: mpsc::Sender<SpeakJob>,
+    jobs: mpsc::Sender<Ask>,
     line: Arc<Line<Tts>>,
     unwanted: Arc<Unwanted>,
 }
@@ -116,7 +132,8 @@ struct Output<'a> {
     given: usize,
     /// More comes from a broken engine.
     most: usize,
-    first_deadline: Duration,
+    /// When the engine is given up that has said nothing more until then. None while the leg takes what was said.
+    due: watch::Sender<Option<Instant>>,
 }
 
 impl Speaker {
@@ -159,7 +176,13 @@ impl Speaker {
     /// Where too many wait.
     pub fn speak(&self, job: SpeakJob) -> Result<(), Failure> {
         let full = |_| Failure::new(FailureKind::Slow, "too much waits to be spoken");
-        self.jobs.try_send(job).map_err(full)
+        self.jobs.try_send(Ask::Speak(job, Instant::now())).map_err(full)
+    }
+
+    /// Connects before the first text for this speaker, in the voice that is wanted for him.
+    pub fn warm(&self, language: Language, seat: Seat, voice: Option<Arc<str>>) {
+        // Who has that much to say needs no warm line.
+        let _full = self.jobs.try_send(Ask::Warm((language, seat, voice)));
     }
 }
 
@@ -175,9 +198,13 @@ impl Unwanted {
 
     /// Waits until this one is.
     async fn has(&self, segment: SegmentId) {
-        while !self.lock().contains(&segment) {
+        while !self.is(segment) {
             self.changed.notified().await;
         }
+    }
+
+    fn is(&self, segment: SegmentId) -> bool {
+        self.lock().contains(&segment)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SegmentId>> {
@@ -207,12 +234,31 @@ impl Backend {
             Self::Wyoming(wyoming) => wyoming.warm().await,
             Self::ElevenLabs(elevenlabs) => elevenlabs.stay().await,
             Self::Speech(exchange) => exchange.stay().await,
-            Self::Aura(aura) => aura.stay().await,
+            Self::Aura(aura) => aura.stay(),
             Self::OpenAi(..) | Self::Xtts(..) => {}
         }
     }
 
+    /// Begins to connect for one speaker, where each has a line of his own.
+    fn warm(&mut self, speaker: &socket::Speaker) {
+        match self {
+            Self::ElevenLabs(elevenlabs) => elevenlabs.warm(speaker),
+            Self::Aura(aura) => aura.warm(speaker),
+            Self::Wyoming(_) | Self::Speech(_) | Self::OpenAi(..) | Self::Xtts(..) => {}
+        }
+    }
+
+    /// Speaks. Whatever it waits for, it is given up when `output` says.
     async fn speak(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
+        let late = late(output.due.subscribe());
+        tokio::select! {
+            biased;
+            spoken = self.speak_untimed(job, output) => spoken,
+            failure = late => Err(failure),
+        }
+    }
+
+    async fn speak_untimed(&mut self, job: &SpeakJob, output: &mut Output<'_>) -> Result<(), Failure> {
         match self {
             Self::Wyoming(wyoming) => wyoming.speak(job, output).await,
             Self::Aura(aura) => aura.speak(job, output).await,
@@ -230,24 +276,27 @@ impl Worker {
         self.playing_until <= now()
     }
 
-    async fn run(mut self, mut queue: mpsc::Receiver<SpeakJob>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Ask>) {
         loop {
             let place = self.line.current(self.is_silent());
-            self.backends[place].stay().await;
-            let job = match timeout(STAY_EVERY, queue.recv()).await {
-                Err(_nothing_to_say) => continue,
-                Ok(None) => return,
-                Ok(Some(job)) => job,
+            let backend = &mut self.backends[place];
+            let (job, asked) = tokio::select! {
+                biased;
+                ask = queue.recv() => match ask {
+                    None => return,
+                    Some(Ask::Warm(speaker)) => {
+                        backend.warm(&speaker);
+                        continue;
+                    }
+                    Some(Ask::Speak(job, asked)) => (job, asked),
+                },
+                () = stay(backend) => continue,
             };
             let segment = job.segment;
-            let unwanted = Arc::clone(&self.unwanted);
-            let answer = tokio::select! {
-                biased;
-                () = unwanted.has(segment) => continue,
-                spoken = self.speak(&job) => match spoken {
-                    Ok(()) => Answer::SpeechComplete { segment },
-                    Err(failure) => Answer::NotSpoken { segment, reason: failure.to_string() },
-                },
+            let answer = match self.speak(&job, asked).await {
+                Ok(Spoken::Whole) => Answer::SpeechComplete { segment },
+                Ok(Spoken::Unwanted) => continue,
+                Err(failure) => Answer::NotSpoken { segment, reason: failure.to_string() },
             };
             if self.answers.send(answer).await.is_err() {
                 return;
@@ -255,31 +304,48 @@ impl Worker {
         }
     }
 
-    async fn speak(&mut self, job: &SpeakJob) -> Result<(), Failure> {
+    async fn speak(&mut self, job: &SpeakJob, asked: Instant) -> Result<Spoken, Failure> {
+        let left = DEADLINE.saturating_sub(asked.elapsed());
+        if left.is_zero() {
+            return Err(Failure::new(FailureKind::Slow, "other texts took too long"));
+        }
         let most = LEAST_MOST_SAMPLES + MOST_SAMPLES_A_CHARACTER * job.text.chars().count();
-        let mut output = Output {
-            segment: job.segment,
-            answers: &self.answers,
-            given: 0,
-            most: most.min(MOST_SAMPLES),
-            first_deadline: DEADLINE,
-        };
-        let mut effort = self.line.effort(DEADLINE, self.is_silent());
+        let mut output = Output::new(job.segment, &self.answers, most.min(MOST_SAMPLES));
+        let mut effort = self.line.effort(left, self.is_silent());
+        let unwanted = Arc::clone(&self.unwanted);
         loop {
-            let turn = effort.turn().await?;
-            output.first_deadline = if turn.is_last { DEADLINE } else { FIRST_DEADLINE };
+            let turn = tokio::select! {
+                biased;
+                () = unwanted.has(job.segment) => return Ok(Spoken::Unwanted),
+                turn = effort.turn() => turn?,
+            };
+            let now_asked = Instant::now();
+            let limit = if turn.is_last { LAST_DEADLINE } else { FIRST_DEADLINE };
+            let due = (now_asked + limit).min(asked + DEADLINE);
+            output.due.send_replace(Some(due));
             let began = self.playing_until.max(now());
-            let spoken = self.backends[turn.index].speak(job, &mut output).await;
+            let spoken = tokio::select! {
+                biased;
+                () = unwanted.has(job.segment) => None,
+                spoken = self.backends[turn.index].speak(job, &mut output) => Some(spoken),
+            };
             self.playing_until = began + output.duration();
             let outcome = match spoken {
-                Ok(()) if output.given == 0 => {
+                None if output.is_mute_since(now_asked) => Err(no_speech()),
+                None => return Ok(Spoken::Unwanted),
+                Some(Ok(())) if output.given == 0 => {
                     Err(Failure::new(FailureKind::Protocol, "the speech is empty"))
                 }
-                outcome => outcome,
+                // What other texts left of the time was too little for anybody: that tells nothing of the engine.
+                Some(Err(late)) if late.kind == FailureKind::Slow && due - now_asked < FIRST_DEADLINE => {
+                    return Err(late);
+                }
+                Some(outcome) => outcome,
             };
             let failure = outcome.as_ref().err().cloned();
             match effort.judge(outcome) {
-                Some(()) => return Ok(()),
+                Some(()) => return Ok(Spoken::Whole),
+                None if unwanted.is(job.segment) => return Ok(Spoken::Unwanted),
                 // What was heard is not said again by another voice.
                 None if output.given > 0 => return Err(failure.expect("only a failure is not the end")),
                 None => {}
@@ -288,16 +354,67 @@ impl Worker {
     }
 }
 
-impl Output<'_> {
+/// What came of a text that did not fail.
+enum Spoken {
+    Whole,
+    /// It was taken back.
+    Unwanted,
+}
+
+/// Looks after an engine's lines, and is over when that is to be done again. It may be broken off.
+async fn stay(backend: &mut Backend) {
+    backend.stay().await;
+    sleep(STAY_EVERY).await;
+}
+
+/// Waits until `due` is past.
+async fn late(mut due: watch::Receiver<Option<Instant>>) -> Failure {
+    loop {
+        let until = *due.borrow_and_update();
+        let past = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            changed = due.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            () = past => return no_speech(),
+        }
+    }
+}
+
+fn no_speech() -> Failure {
+    Failure::new(FailureKind::Slow, "no speech in time")
+}
+
+/// What a refusal says: its status, its `Retry-After`, and its words as far as they come soon. Who refuses is known by the
+/// status alone.
+async fn refusal(response: reqwest::Response) -> (u16, Option<String>, Vec<u8>) {
+    let (status, retry_after) = (response.status().as_u16(), http::retry_after(&response));
+    let words = timeout(REFUSAL_DEADLINE, http::body(response, REFUSAL_AT_MOST)).await;
+    (status, retry_after, words.ok().and_then(Result::ok).unwrap_or_default())
+}
+
+impl<'a> Output<'a> {
+    fn new(segment: SegmentId, answers: &'a mpsc::Sender<Answer>, most: usize) -> Self {
+        Self { segment, answers, given: 0, most, due: watch::Sender::new(None) }
+    }
+
+    /// Whether an engine that was asked at that time let pass without a sound what any should need.
+    fn is_mute_since(&self, asked: Instant) -> bool {
+        self.given == 0 && asked.elapsed() >= FIRST_DEADLINE
+    }
+
+    /// How long an engine has until it is given up.
+    fn left(&self) -> Duration {
+        self.due.borrow().map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()))
+    }
+
     /// How long what was passed on lasts.
     fn duration(&self) -> Duration {
         Duration::from_micros(self.given as u64 * 1_000_000 / u64::from(SAMPLE_RATE))
-    }
-
-    /// Waits for what an engine sends next, as long as that may take.
-    async fn next<T>(&self, coming: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let patience = if self.given == 0 { self.first_deadline } else { NEXT_DEADLINE };
-        timeout(patience, coming).await.map_err(|_| Failure::new(FailureKind::Slow, "no speech in time"))?
     }
 
     /// Takes raw samples of `converter`'s format.
@@ -321,7 +438,10 @@ impl Output<'_> {
             return Err(Failure::new(FailureKind::Protocol, "the speech does not end"));
         }
         let gone = |_| Failure::new(FailureKind::Down, "the leg is gone");
-        self.answers.send(Answer::Speech { segment: self.segment, samples }).await.map_err(gone)
+        self.due.send_replace(None);
+        self.answers.send(Answer::Speech { segment: self.segment, samples }).await.map_err(gone)?;
+        self.due.send_replace(Some(Instant::now() + NEXT_DEADLINE));
+        Ok(())
     }
 }
 

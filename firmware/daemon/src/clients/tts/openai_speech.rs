@@ -5,7 +5,7 @@ use engines::tts::pcm::Pcm;
 use engines::wyoming::AudioFormat;
 use secrecy::ExposeSecret;
 
-use super::{Output, SpeakJob};
+use super::{Output, SpeakJob, refusal};
 use crate::clients::resample::Converter;
 use crate::clients::{Transport, http};
 use crate::config::Service;
@@ -13,8 +13,6 @@ use crate::config::Service;
 /// What the vendor calls its usual model, and voices that are easily told apart.
 const MODEL: &str = "gpt-4o-mini-tts";
 const VOICES: [&str; 4] = ["alloy", "onyx", "coral", "echo"];
-/// What is read of a refusal.
-const REFUSAL_AT_MOST: usize = 16 << 10;
 
 pub(super) async fn speak(
     transport: &Transport,
@@ -34,15 +32,14 @@ pub(super) async fn speak(
     };
     let key = service.key.as_ref().map_or("", |key| key.expose_secret());
     let request = request(&service.url, key, &options, &job.text)?;
-    let mut response = output.next(http::send(&transport.http, request)).await?;
+    let mut response = http::send(&transport.http, request).await?;
     if response.status() != 200 {
-        let (status, retry_after) = (response.status().as_u16(), http::retry_after(&response));
-        let body = http::body(response, REFUSAL_AT_MOST).await.unwrap_or_default();
+        let (status, retry_after, body) = refusal(response).await;
         return Err(refused(status, retry_after.as_deref(), &body));
     }
     let mut converter = Converter::new(AudioFormat { rate: RATE, width: 2, channels: 1 })?;
     let mut pcm = Pcm::default();
-    while let Some(bytes) = output.next(http::chunk(&mut response)).await? {
+    while let Some(bytes) = http::chunk(&mut response).await? {
         output.push(&mut converter, &pcm.push(&bytes)?).await?;
     }
     output.finish(converter).await

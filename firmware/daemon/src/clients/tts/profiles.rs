@@ -28,8 +28,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub enum VoiceOwner {
     /// Until this leg hangs up.
     Leg(LegId),
-    /// As long as the daemon runs, for whoever dials this extension.
-    Extension(String),
+    /// As long as the daemon runs, for the phone of this number.
+    Phone(String),
 }
 
 /// Whose voice it is.

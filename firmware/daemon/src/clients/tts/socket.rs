@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use engines::Failure;
 use engines::tts::Spoken;
 use engines::websocket::{Handshake, Message};
+use engines::{Failure, FailureKind};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use session::{Language, Seat};
+use tokio::task::{JoinError, JoinSet};
 
 use super::Output;
 use crate::clients::Transport;
@@ -16,10 +18,15 @@ use crate::clients::websocket::{NotOpened, Received, Socket};
 /// Who is heard: each has a voice, perhaps one that is wanted for him.
 pub(super) type Speaker = (Language, Seat, Option<Arc<str>>);
 
+/// A connection that is being made.
+pub(super) type Opening<S> = BoxFuture<'static, Result<(S, Socket), Failure>>;
+
 /// One speaker's connection to the vendor, with what is known of it.
 pub(super) struct Line<S> {
     speaker: Speaker,
     pub(super) open: Option<(S, Socket)>,
+    /// The one attempt to open it. It goes on while others are spoken for, and ends with the line.
+    opening: JoinSet<Result<(S, Socket), Failure>>,
     /// Whether it may be opened before it is needed: once after each text, lest a dead vendor be stormed.
     pub(super) may_reopen: bool,
 }
@@ -33,26 +40,41 @@ impl<S> Default for Lines<S> {
     }
 }
 
-impl<S> Lines<S> {
+impl<S: Send + 'static> Lines<S> {
     /// This speaker's.
     pub(super) fn of(&mut self, speaker: &Speaker) -> &mut Line<S> {
         let place = self.0.iter().position(|line| line.speaker == *speaker).unwrap_or_else(|| {
-            self.0.push(Line { speaker: speaker.clone(), open: None, may_reopen: false });
+            let (speaker, opening) = (speaker.clone(), JoinSet::new());
+            self.0.push(Line { speaker, open: None, opening, may_reopen: false });
             self.0.len() - 1
         });
         &mut self.0[place]
     }
 
-    /// This speaker's connection, if it is open and was not lost meanwhile.
-    pub(super) fn take(
+    /// This speaker's connection. If none is open, or it was lost meanwhile, the one that is being opened, or `open`'s.
+    pub(super) async fn take(
         &mut self,
         speaker: &Speaker,
         read: impl Fn(&mut S, &Message) -> Result<Vec<Spoken>, Failure>,
         closed: impl Fn(u16, &str) -> Failure,
-    ) -> Option<(S, Socket)> {
+        open: impl FnOnce(Speaker) -> Opening<S>,
+    ) -> Result<(S, Socket), Failure> {
         let line = self.of(speaker);
-        line.look_after(&read, &closed);
-        line.open.take()
+        if let Some((stream, socket)) = &mut line.open
+            && is_lost(stream, socket, &read, &closed)
+        {
+            line.open = None;
+        }
+        line.begin(open);
+        match line.open.take() {
+            Some(open) => Ok(open),
+            None => line.opening.join_next().await.map_or_else(ended, opened),
+        }
+    }
+
+    /// Begins to open this speaker's connection, if it is not open.
+    pub(super) fn warm(&mut self, speaker: &Speaker, open: impl FnOnce(Speaker) -> Opening<S>) {
+        self.of(speaker).begin(open);
     }
 
     /// Answers the vendor's pings and asks for signs of life, without waiting; lets go of lines that are lost.
@@ -64,11 +86,12 @@ impl<S> Lines<S> {
         self.0.iter_mut().for_each(|line| line.look_after(&read, &closed));
     }
 
-    /// Whose line is to be opened before it is needed, once. Others wait for the next time, and no text for all of them.
-    pub(super) fn due(&mut self) -> Option<Speaker> {
-        let line = self.0.iter_mut().find(|line| line.open.is_none() && line.may_reopen)?;
-        line.may_reopen = false;
-        Some(line.speaker.clone())
+    /// Begins to open the lines that were given up or lost, each once.
+    pub(super) fn reopen(&mut self, open: impl Fn(Speaker) -> Opening<S>) {
+        for line in self.0.iter_mut().filter(|line| line.open.is_none() && line.may_reopen) {
+            line.may_reopen = false;
+            line.begin(&open);
+        }
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Line<S>> {
@@ -76,27 +99,58 @@ impl<S> Lines<S> {
     }
 }
 
-impl<S> Line<S> {
+impl<S: Send + 'static> Line<S> {
+    fn begin(&mut self, open: impl FnOnce(Speaker) -> Opening<S>) {
+        if self.open.is_none() && self.opening.is_empty() {
+            self.opening.spawn(open(self.speaker.clone()));
+        }
+    }
+
     fn look_after(
         &mut self,
         read: impl Fn(&mut S, &Message) -> Result<Vec<Spoken>, Failure>,
         closed: impl Fn(u16, &str) -> Failure,
     ) {
-        let Some((stream, socket)) = &mut self.open else { return };
-        while let Some(received) = socket.receive().now_or_never() {
-            let lost = match received {
-                // It may tell of a text that is spoken.
-                Ok(Received::Message(message)) => read(stream, &message).err(),
-                Ok(Received::Closed(code, reason)) => Some(closed(code, &reason)),
-                Err(failure) => Some(failure),
-            };
-            if let Some(failure) = lost {
-                log::debug!("a voice's idle line is lost: {failure}");
-                self.open = None;
-                return;
-            }
+        if let Some(done) = self.opening.try_join_next() {
+            // Where it is not open the next text tells what is wrong.
+            self.open = opened(done).ok();
+        }
+        if let Some((stream, socket)) = &mut self.open
+            && is_lost(stream, socket, read, closed)
+        {
+            self.open = None;
         }
     }
+}
+
+/// Reads what came unasked.
+fn is_lost<S>(
+    stream: &mut S,
+    socket: &mut Socket,
+    read: impl Fn(&mut S, &Message) -> Result<Vec<Spoken>, Failure>,
+    closed: impl Fn(u16, &str) -> Failure,
+) -> bool {
+    while let Some(received) = socket.receive().now_or_never() {
+        let lost = match received {
+            // It may tell of a text that is spoken.
+            Ok(Received::Message(message)) => read(stream, &message).err(),
+            Ok(Received::Closed(code, reason)) => Some(closed(code, &reason)),
+            Err(failure) => Some(failure),
+        };
+        if let Some(failure) = lost {
+            log::debug!("a voice's idle line is lost: {failure}");
+            return true;
+        }
+    }
+    false
+}
+
+fn opened<S>(done: Result<Result<(S, Socket), Failure>, JoinError>) -> Result<(S, Socket), Failure> {
+    done.unwrap_or_else(|_| ended())
+}
+
+fn ended<S>() -> Result<S, Failure> {
+    Err(Failure::new(FailureKind::Down, "the line was not opened"))
 }
 
 /// Opens a line; `refused` tells what a status means.
@@ -124,7 +178,7 @@ pub(super) async fn speak_through(
         socket.send(message).await?;
     }
     loop {
-        let message = match output.next(socket.receive()).await? {
+        let message = match socket.receive().await? {
             Received::Message(message) => message,
             Received::Closed(code, reason) => return Err(closed(code, &reason)),
         };

@@ -10,7 +10,7 @@ pub(super) async fn speak(
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     let session = exchange.take_spoken(&job.text, job.language)?;
-    while let Some(samples) = output.next(session.speech()).await? {
+    while let Some(samples) = session.speech().await? {
         output.pass_on(samples).await?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use audio_path::SegmentId;
 use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Answer, Backend, DEADLINE, MOST_SAMPLES, Output, SpeakJob, Transport};
 use crate::clients::speech::Exchanges;
@@ -51,8 +52,8 @@ async fn spoken(
 ) -> Result<(), Failure> {
     let segment = SegmentId(0);
     let (answers, mut speech) = mpsc::channel(1);
-    let mut output =
-        Output { segment, answers: &answers, given: 0, most: MOST_SAMPLES, first_deadline: DEADLINE };
+    let mut output = Output::new(segment, &answers, MOST_SAMPLES);
+    output.due.send_replace(Some(Instant::now() + DEADLINE));
     let mut backend = Backend::new(provider, transport, &Exchanges::default());
     let job = SpeakJob::of_machine(segment, WORD, language);
     let mut speaking = pin!(backend.speak(&job, &mut output));

@@ -26,7 +26,7 @@ impl Wyoming {
         connection.send(request.into()).await?;
         let mut converter: Option<(AudioFormat, Converter)> = None;
         loop {
-            match output.next(connection.receive()).await? {
+            match connection.receive().await? {
                 Message::AudioStart(start) => converter = Some((start.format, Converter::new(start.format)?)),
                 Message::AudioChunk(chunk) => {
                     let (format, converter) = match &mut converter {

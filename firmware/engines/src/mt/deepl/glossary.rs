@@ -12,7 +12,7 @@ use crate::{Failure, FailureKind};
 /// Longest term, bytes.
 pub const TERM_AT_MOST: usize = 1_024;
 /// Longest body of an answer, bytes: an account's list holds a thousand glossaries at most.
-pub const LIST_AT_MOST: usize = 4 << 20;
+pub const LIST_AT_MOST: usize = 1 << 20;
 
 const PATH: &str = "/v3/glossaries";
 const OURS: &str = "dragoman";

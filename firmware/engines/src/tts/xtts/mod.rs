@@ -5,8 +5,7 @@
 mod audio;
 mod recording;
 mod speaker;
-
-use std::collections::HashMap;
+mod studio;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +13,14 @@ pub use self::audio::Audio;
 pub use self::recording::{SAMPLE_AT_MOST, clone_speaker};
 use self::speaker::Latents;
 pub use self::speaker::Speaker;
+pub use self::studio::{Studio, StudioReader};
 use crate::http::Request;
 use crate::{Failure, FailureKind};
 
 /// Samples a second.
 pub const RATE: u32 = 24_000;
-/// Longest body that describes one voice, bytes.
-pub const SPEAKER_AT_MOST: usize = 2 << 20;
-/// Longest body that describes the voices of the studio, some sixty, bytes.
-pub const STUDIO_AT_MOST: usize = 64 << 20;
+/// Longest text that describes one voice, bytes. 33,280 numbers are some 700 KB.
+pub const SPEAKER_AT_MOST: usize = 1 << 20;
 
 /// Reads the answer to [`clone_speaker`].
 ///
@@ -32,18 +30,9 @@ pub fn read_speaker(status: u16, body: &[u8]) -> Result<Speaker, Failure> {
     read::<Latents>(status, body, SPEAKER_AT_MOST)?.speaker()
 }
 
-/// Asks for the voices of the studio.
+/// Asks for the voices of the studio, which [`StudioReader`] reads.
 pub fn studio_speakers(base: &str) -> Request {
     get(base, "/studio_speakers")
-}
-
-/// Reads the voices of the studio, by name.
-///
-/// # Errors
-/// Every status but 200, and a body that does not describe voices.
-pub fn read_studio_speakers(status: u16, body: &[u8]) -> Result<HashMap<String, Speaker>, Failure> {
-    let voices: HashMap<String, Latents> = read(status, body, STUDIO_AT_MOST)?;
-    voices.into_iter().map(|(name, latents)| Ok((name, latents.speaker()?))).collect()
 }
 
 /// Asks which languages are spoken.
@@ -164,9 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn studio_and_languages_are_read() {
-        let voices = read_studio_speakers(200, json!({"Ana": latents()}).to_string().as_bytes()).unwrap();
-        assert_eq!(voices["Ana"], speaker());
+    fn languages_are_read() {
         assert_eq!(read_languages(200, br#"["en","zh-cn"]"#).unwrap(), ["en", "zh-cn"]);
         assert_eq!(read_languages(503, b"").unwrap_err().kind, FailureKind::Down);
     }
@@ -180,7 +167,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(body: Vec<u8>, status: u16) {
-            drop((read_speaker(200, &body), read_studio_speakers(200, &body), read_languages(200, &body)));
+            drop((read_speaker(200, &body), read_languages(200, &body)));
             drop(refused(status, &body));
         }
     }
