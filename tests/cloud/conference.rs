@@ -39,12 +39,17 @@ pub(crate) struct Conference {
 }
 
 impl Conference {
-    /// These phones dial `extension`.
+    /// These phones dial `extension`, one after the other.
     pub(crate) fn dial(clouds: &Clouds, extension: &str, numbers: &[u32]) -> Self {
         let events = events(&clouds.daemon);
-        let phone =
-            |number| FakePhone::connect(&clouds.daemon.pipes(), &format!("{extension}-{number}-{number}"));
-        let phones = numbers.iter().map(phone).collect();
+        let dial = |(before, number)| {
+            let phone = FakePhone::connect(&clouds.daemon.pipes(), &format!("{extension}-{number}-{number}"));
+            clouds.wait_until("the call came", |status| {
+                status["legs"].as_array().is_some_and(|legs| legs.len() > before)
+            });
+            phone
+        };
+        let phones = numbers.iter().enumerate().map(dial).collect();
         let (voice, start, loudest) = (Voice::default(), Instant::now(), vec![f32::MIN; numbers.len()]);
         let heard = vec![0; numbers.len()];
         Self { phones, loudest, said: Vec::new(), heard, events, seen: Vec::new(), voice, start, ticks: 0 }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine_emulators::{Delays, Fault, Voices, World, openai_speech};
 use serde_json::json;
@@ -116,7 +116,7 @@ fn who_only_announces_his_speech_loses_no_words() {
     falls_back("wyoming", &format!("tcp://{}", serve(only_announces)), "", "slow");
 }
 
-/// Who speaks alone is given up in time to be known for it.
+/// Who speaks alone is given up in time to be known for it, and the caller is told.
 #[test]
 fn the_only_engine_that_falls_silent_is_known_for_it() {
     let runtime = Runtime::new().expect("a runtime");
@@ -131,4 +131,11 @@ fn the_only_engine_that_falls_silent_is_known_for_it() {
     call.wait_for("error", Duration::from_secs(8));
     assert_eq!(clouds.engine("tts", 0)["fault"]["kind"], "slow", "{}", clouds.engine("tts", 0));
     assert_ne!(clouds.engine("tts", 0)["health"], "healthy", "{}", clouds.engine("tts", 0));
+    // Three such failures are enough.
+    let until = Instant::now() + Duration::from_secs(45);
+    while !call.seen.iter().any(|event| event["cue"] == "unavailable") {
+        assert!(Instant::now() < until, "no notice: {:#?}", call.seen);
+        call.say(3);
+        (0..100).for_each(|_| call.pass(false));
+    }
 }

@@ -102,6 +102,7 @@ fn a_consent_that_is_taken_back_makes_no_voice() {
     for key in ["3", "8"] {
         let pressed = json!({"command": "key", "leg": leg(&clouds), "key": key});
         assert_eq!(command(&clouds, &pressed)["type"], "obeyed");
+        call.wait_for_quiet();
         speak(&clouds, &mut call, 2);
     }
     speak(&clouds, &mut call, 2);

@@ -271,6 +271,6 @@ fn nothing_is_kept_unless_it_is_wanted() {
     converse(&mut call);
     assert_eq!(clouds.daemon.status().expect("a status")["recording"], Value::Null);
     assert!(call.seen.iter().all(|event| event["type"] != "told_of_recording"));
-    let output = recordings(&clouds, &["list", "--directory", "/nowhere"]);
+    let output = recordings(&clouds, &["list"]);
     assert!(String::from_utf8(output.stdout).expect("text").contains("[recording]"));
 }

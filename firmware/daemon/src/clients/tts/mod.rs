@@ -311,7 +311,8 @@ impl Worker {
         }
         let most = LEAST_MOST_SAMPLES + MOST_SAMPLES_A_CHARACTER * job.text.chars().count();
         let mut output = Output::new(job.segment, &self.answers, most.min(MOST_SAMPLES));
-        let mut effort = self.line.effort(left, self.is_silent());
+        // Whoever is asked later than that has too little time left.
+        let mut effort = self.line.effort(left.saturating_sub(FIRST_DEADLINE), self.is_silent());
         let unwanted = Arc::clone(&self.unwanted);
         loop {
             let turn = tokio::select! {
