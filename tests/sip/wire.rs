@@ -101,6 +101,17 @@ impl Wire {
         }
     }
 
+    /// The next answer in time; what the box asks meanwhile is passed over.
+    pub(crate) fn receive_answer(&mut self, limit: Duration) -> Option<String> {
+        let started = Instant::now();
+        loop {
+            let message = self.receive(limit.saturating_sub(started.elapsed()))?;
+            if message.starts_with("SIP/2.0 ") {
+                return Some(message);
+            }
+        }
+    }
+
     fn read(&mut self, limit: Duration, bytes: &mut [u8]) -> io::Result<usize> {
         match &mut self.socket {
             Socket::Udp(socket) => {
@@ -121,8 +132,10 @@ impl Wire {
     /// A request, with more headers or none, that nobody has sent before.
     pub(crate) fn request(&self, method: &str, user: &str, branch: u32, more: &str) -> String {
         let (server, own, way) = (self.server, self.own, self.way.name());
+        // A second request of this branch, from wherever, counts as the first one sent again.
+        let unique = format!("{}.{branch}", own.to_string().replace(':', "."));
         format!(
-            "{method} sip:{server} SIP/2.0\r\nVia: SIP/2.0/{way} {own};branch=z9hG4bK{branch};rport\r\n\
+            "{method} sip:{server} SIP/2.0\r\nVia: SIP/2.0/{way} {own};branch=z9hG4bK{unique};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@{server}>;tag={branch}\r\nTo: <sip:{user}@{server}>\r\n\
              Call-ID: {branch}@{own}\r\nCSeq: 1 {method}\r\nContact: <sip:{user}@{own};transport={way}>\r\n\
              Expires: 60\r\n{more}Content-Length: 0\r\n\r\n"
