@@ -312,6 +312,48 @@ fn eight_callers_lose_no_frame() {
     }
 }
 
+/// Whether the daemon takes a leg of this name.
+fn is_served(daemon: &Daemon, id: &str) -> bool {
+    let phone = FakePhone::make(&daemon.pipes(), id);
+    let (_to_daemon, _from_daemon) = (phone.open("in", OFlags::RDWR), phone.open("out", OFlags::RDWR));
+    let until = Instant::now() + SECOND;
+    while Instant::now() < until {
+        let status = daemon.status().expect("a status");
+        if status["legs"]
+            .as_array()
+            .expect("legs")
+            .iter()
+            .any(|leg| leg["id"] == id && leg["leg"].is_number())
+        {
+            return true;
+        }
+        thread::sleep(FRAME);
+    }
+    false
+}
+
+#[test]
+fn who_can_be_called_is_read_anew_and_kept_where_that_cannot_be_read() {
+    let daemon = Daemon::start();
+    let path = daemon.directory().join("dragomand.toml");
+    let before = fs::read_to_string(&path).expect("a configuration");
+    let reload = || daemon.command(&serde_json::json!({"command": "reload"}));
+    assert!(!is_served(&daemon, "102-17.1-101-c1"), "nobody knows them");
+    let phone =
+        |extension| format!("[[phone]]\nextension = \"{extension}\"\nname = \"A\"\nlanguage = \"es\"\n");
+    let known = before.clone() + &phone("101") + &phone("102");
+    fs::write(&path, &known).expect("a file");
+    assert_eq!(reload()["phones"], 2);
+    assert!(is_served(&daemon, "102-17.2-101-c2"));
+    fs::write(&path, known + &phone("103") + "language = \"fr\"\n").expect("a file");
+    let refused = reload()["message"].as_str().expect("a reason").to_owned();
+    assert!(refused.contains("dragomand.toml:") && refused.contains("language"), "{refused}");
+    assert!(is_served(&daemon, "102-17.3-101-c3"), "as before");
+    fs::write(&path, before).expect("a file");
+    assert_eq!(reload()["phones"], 0);
+    assert!(!is_served(&daemon, "102-17.4-101-c4"));
+}
+
 #[test]
 fn the_allocation_trap_is_armed_when_asked_for() {
     let daemon = Daemon::start();

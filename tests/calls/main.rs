@@ -6,6 +6,7 @@ mod flood;
 mod interpreted;
 mod keys;
 mod killed;
+mod newcomers;
 mod outside;
 mod rig;
 mod together;

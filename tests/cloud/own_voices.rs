@@ -1,8 +1,6 @@
 //! Speakers who are heard in their own voices, and those who do not want that.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,17 +34,6 @@ fn start_keeping(kept: &str, more: &str) -> (Runtime, Emulator, Clouds) {
     (runtime, xtts, clouds)
 }
 
-/// Asks on the control socket; what is answered.
-fn command(clouds: &Clouds, command: &Value) -> Value {
-    let mut stream = UnixStream::connect(clouds.daemon.directory().join("control.sock")).expect("the socket");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time limit");
-    writeln!(stream, "{command}").expect("it listens");
-    let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
-    let mut answers = lines.map(|line| serde_json::from_str::<Value>(&line).expect("an object"));
-    let is_answer = |answer: &Value| answer["type"] == "obeyed" || answer["component"] == "control";
-    answers.find(is_answer).expect("an answer")
-}
-
 fn leg(clouds: &Clouds) -> Value {
     clouds.daemon.status().expect("a status")["legs"][0]["leg"].clone()
 }
@@ -77,7 +64,7 @@ fn only_who_consents_is_heard_in_his_own_voice_and_it_is_forgotten() {
     assert_eq!((counts().cloned, counts().audio_ms), (0, 0), "nobody consented");
 
     let mut consent = json!({"command": "consent", "leg": leg(&clouds), "language": "en", "answer": "yes"});
-    assert_eq!(command(&clouds, &consent)["type"], "obeyed");
+    assert_eq!(clouds.daemon.command(&consent)["type"], "obeyed");
     speak(&clouds, &mut call, 4);
     clouds.wait_until("the voice is kept", |status| status["own_voices"]["voice_embedding_cache_size"] == 1);
     assert_eq!(states(&call), json!({"en": "ready", "es": "asked"}));
@@ -91,7 +78,7 @@ fn only_who_consents_is_heard_in_his_own_voice_and_it_is_forgotten() {
     });
 
     consent["leg"] = 99.into();
-    assert!(command(&clouds, &consent)["message"].as_str().is_some_and(|why| why.contains("no leg 99")));
+    assert!(clouds.daemon.command(&consent)["message"].as_str().is_some_and(|why| why.contains("no leg 99")));
     assert_eq!(counts().violations, Vec::<String>::new());
 }
 
@@ -101,7 +88,7 @@ fn a_consent_that_is_taken_back_makes_no_voice() {
     let mut call = clouds.call();
     for key in ["3", "8"] {
         let pressed = json!({"command": "key", "leg": leg(&clouds), "key": key});
-        assert_eq!(command(&clouds, &pressed)["type"], "obeyed");
+        assert_eq!(clouds.daemon.command(&pressed)["type"], "obeyed");
         call.wait_for_quiet();
         speak(&clouds, &mut call, 2);
     }
@@ -124,7 +111,7 @@ fn an_enrolled_voice_is_its_phones_and_nobody_elses() {
     let spoken = || xtts.world.tally.read().spoken_in_cloned;
     let mut call = call_from(&clouds, Some("101"));
     let consent = json!({"command": "consent", "leg": leg(&clouds), "language": "en", "answer": "yes"});
-    assert_eq!(command(&clouds, &consent)["type"], "obeyed");
+    assert_eq!(clouds.daemon.command(&consent)["type"], "obeyed");
     speak(&clouds, &mut call, 4);
     clouds.wait_until("the voice is kept", |status| status["own_voices"]["voice_embedding_cache_size"] == 1);
     drop(call);

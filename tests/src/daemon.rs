@@ -274,6 +274,24 @@ impl Daemon {
         serde_json::from_str(&line).ok()
     }
 
+    /// What it answers to a command on its control socket, done or refused.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn command(&self, command: &Value) -> Value {
+        use std::io::BufRead;
+        let socket = self.directory.join("control.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("the socket");
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time limit");
+        writeln!(stream, "{command}").expect("it listens");
+        let lines = std::io::BufReader::new(stream).lines().map(|line| line.expect("a line"));
+        let mut told = lines.map(|line| serde_json::from_str::<Value>(&line).expect("an object"));
+        let is_answer = |told: &Value| {
+            told["type"] == "obeyed" || told["type"] == "reloaded" || told["component"] == "control"
+        };
+        told.find(is_answer).expect("an answer")
+    }
+
     /// What it answers to `GET path` under the name `host`: the status and the body.
     ///
     /// # Panics

@@ -84,21 +84,19 @@ async fn serve(config: Config) -> Result<(), String> {
     remember(&hub, &watcher);
     hub.config.apps.iter().for_each(Apps::prepare);
     let engines = Arc::clone(&hub);
-    tokio::spawn(async move { engines.outside.watch(&engines.config.notices()).await });
+    tokio::spawn(async move { engines.outside.watch(|| engines.config.notices(&engines.directory())).await });
     tokio::spawn(web::serve(Arc::clone(&hub)));
     if let Some(ari) = hub.config.asterisk.clone() {
         tokio::spawn(asterisk::run(Arc::clone(&hub), ari));
     }
 
-    if hub.config.wants_keys() {
-        match Keys::bind(&hub.config.pipes) {
-            Ok(keys) => {
-                let hub = Arc::clone(&hub);
-                tokio::spawn(async move { keys.serve(&hub).await });
-            }
-            Err(error) => {
-                log::warn!("keys of the phones are not heard: {}: {error}", hub.config.pipes.display());
-            }
+    match Keys::bind(&hub.config.pipes) {
+        Ok(keys) => {
+            let hub = Arc::clone(&hub);
+            tokio::spawn(async move { keys.serve(&hub).await });
+        }
+        Err(error) => {
+            log::warn!("keys of the phones are not heard: {}: {error}", hub.config.pipes.display());
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use crate::apps::Apps;
 use crate::asterisk::{Asterisk, Cause, Change, LegEvent, Refusal};
 use crate::clients::Outside;
-use crate::config::{Caller, Config, Room, RoomKind};
+use crate::config::{self, Caller, Config, Directory, Room, RoomKind};
 use crate::leg::Line;
 use crate::leg_name::LegName;
 use crate::logging::notify_systemd;
@@ -41,8 +41,10 @@ pub fn now() -> Timestamp {
 
 /// Shared by all tasks of the daemon.
 pub struct Hub {
-    /// The configuration.
+    /// The configuration as it was when the daemon started.
     pub config: Config,
+    /// Its part that may have changed since.
+    directory: Mutex<Arc<Directory>>,
     /// The media thread.
     pub media: Media,
     /// The telephone side.
@@ -179,6 +181,7 @@ impl Hub {
         Self {
             asterisk: Asterisk::new(config.asterisk.is_some()),
             recorder: Recorder::start(config.recording.as_ref()),
+            directory: Mutex::new(Arc::new(config.directory.clone())),
             config,
             media,
             outside,
@@ -194,6 +197,24 @@ impl Hub {
             legs: Mutex::default(),
             lines,
         }
+    }
+
+    /// Who can be called beside the rooms.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads anew who can be called: the phones and the way outside. Calls that stand go on as they began; all else in the
+    /// configuration is read when the daemon starts. How many phones there are.
+    ///
+    /// # Errors
+    /// Where the file is no good configuration; who could be called before still can.
+    pub fn reload(&self) -> Result<usize, String> {
+        let directory = config::load(&self.config.file).map_err(|error| error.to_string())?.directory;
+        let phones = directory.phones.len();
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+        log::info!("read anew who can be called: {phones} phones");
+        Ok(phones)
     }
 
     /// Something happened to the leg of that id.
@@ -269,7 +290,7 @@ impl Hub {
 
     /// A room was opened; what happens in it is told there.
     pub(crate) fn open_room(&self, room: RoomName) -> RoomTap {
-        self.recorder.record(&self.taps, &room, &self.config.phones);
+        self.recorder.record(&self.taps, &room, &self.directory().phones);
         self.taps.open(room)
     }
 
@@ -444,11 +465,12 @@ impl Hub {
     pub fn status(&self) -> String {
         let mut legs: Vec<Value> = self.legs().live.iter().map(|(leg, entry)| entry.status(*leg)).collect();
         let mut arriving = self.asterisk.complete(&mut legs);
+        let directory = self.directory();
         for leg in legs.iter_mut().chain(&mut arriving) {
             let Some(number) = leg["phone"].as_str().map(str::to_owned) else { continue };
-            if let Some(language) = self.config.language_at(&number) {
+            if let Some(language) = directory.language_at(&number) {
                 leg["language"] = json!(language.to_string());
-                leg["name"] = json!(self.config.phone(&number).map_or("outside", |phone| &phone.name));
+                leg["name"] = json!(directory.phone(&number).map_or("outside", |phone| &phone.name));
             }
         }
         let rooms: Vec<Value> = self.config.rooms.iter().map(room_status).collect();

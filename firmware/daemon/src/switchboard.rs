@@ -6,7 +6,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::asterisk::{Cause, LegEvent};
-use crate::config::{Caller, Config, Room, RoomKind};
+use crate::config::{Caller, Config, Directory, Room, RoomKind};
 use crate::hub::Hub;
 use crate::leg::{self, Destination, Line};
 use crate::leg_name::LegName;
@@ -131,8 +131,9 @@ impl Switchboard {
 
     fn destination(&self, line: &Line) -> Result<Destination, (String, Cause)> {
         let name = LegName::parse(&line.id).map_err(|reason| (reason.to_owned(), Cause::Failed))?;
-        let room = room(&self.hub.config, name).map_err(|reason| (reason, Cause::Unknown))?;
-        let to = destination(&self.hub.config, room, name, line.caller.as_ref())
+        let directory = self.hub.directory();
+        let room = room(&self.hub.config, &directory, name).map_err(|reason| (reason, Cause::Unknown))?;
+        let to = destination(&directory, room, name, line.caller.as_ref())
             .map_err(|reason| (reason, Cause::Failed))?;
         let asks = to.place.as_ref().is_some_and(|place| place.pin.is_some());
         if let Some(left) = self.hub.pause_left(name).filter(|_| asks) {
@@ -159,7 +160,7 @@ impl Switchboard {
 
 /// Where in `room` a leg of this name belongs.
 fn destination(
-    config: &Config,
+    directory: &Directory,
     room: Room,
     name: LegName<'_>,
     caller: Option<&Caller>,
@@ -168,26 +169,32 @@ fn destination(
         return Ok(Destination { room, place: None });
     };
     let of_caller = caller.and_then(|caller| caller.language);
-    let language = of_caller.or_else(|| config.language_at(name.phone?)).ok_or_else(|| {
+    let language = of_caller.or_else(|| directory.language_at(name.phone?)).ok_or_else(|| {
         let phone = name.phone.unwrap_or("it");
-        format!("which language is spoken is not known: {phone} is no [[phone]] of the configuration")
+        format!("which language is spoken is not known: {phone} is no phone; see `dragoman phones list`")
     })?;
     let is_call = matches!(room.kind, RoomKind::Call(_));
     let key = name.call.filter(|_| is_call).unwrap_or(name.dialled).to_owned();
     let pin = room.pin.clone();
-    let phone = name.phone.and_then(|phone| config.phone(phone));
+    let phone = name.phone.and_then(|phone| directory.phone(phone));
     let voice = phone.and_then(|phone| phone.voice.as_deref()).map(Arc::from);
     Ok(Destination { room, place: Some(Place { key, several, is_call, pin, language, voice }) })
 }
 
-fn room(config: &Config, LegName { dialled, call, .. }: LegName<'_>) -> Result<Room, String> {
+fn room(
+    config: &Config,
+    directory: &Directory,
+    LegName { dialled, call, .. }: LegName<'_>,
+) -> Result<Room, String> {
     if let Some(room) = config.rooms.iter().find(|room| room.extension == dialled) {
         return Ok(room.clone());
     }
-    let is_outside = || config.trunk.as_ref().is_some_and(|trunk| trunk.leads_to(dialled));
-    if call.is_some() && (config.phone(dialled).is_some() || is_outside()) {
-        let kind = RoomKind::Call(config.calls);
-        return Ok(Room { extension: dialled.to_owned(), kind, own_voices: None, pin: None });
+    if call.is_none() {
+        return Err(format!("no room is dialled as {dialled}; add a [[room]] or dial another"));
     }
-    Err(format!("no room is dialled as {dialled}; add a [[room]] or dial another"))
+    if !directory.leads_to(dialled) {
+        return Err(format!("{dialled} is no phone; see `dragoman phones list`"));
+    }
+    let kind = RoomKind::Call(config.calls);
+    Ok(Room { extension: dialled.to_owned(), kind, own_voices: None, pin: None })
 }

@@ -146,9 +146,9 @@ impl Outside {
         })
     }
 
-    /// Tries every engine, then has `notices` spoken and looks after the engines, for ever: those that failed, and
-    /// those of which nothing was heard for long. Calls are answered all the same.
-    pub async fn watch(&self, notices: &[Cue]) {
+    /// Tries every engine, then has what `notices` says spoken and looks after the engines, for ever: those that failed,
+    /// and those of which nothing was heard for long. Calls are answered all the same.
+    pub async fn watch(&self, notices: impl Fn() -> Vec<Cue>) {
         let clock = rt_sys::wall_clock_offset_nanos();
         join_all(self.probe(true)).await;
         tokio::join!(self.notices.prepare(&self.tts, &self.transport, notices), self.look_after(clock));

@@ -15,7 +15,7 @@ use super::tts::MOST_SAMPLES;
 use super::{Answer, Exchanges, SpeakJob, Speaker, Transport};
 use crate::config::Tts;
 
-/// Before what could not be spoken is tried again.
+/// Before it is looked again for what could not be spoken, and for what is new.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Pieces of speech that may wait to be kept.
 const MOST_ANSWERS: usize = 16;
@@ -35,25 +35,44 @@ impl Notices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Has all of `cues` spoken by whoever can, however long that takes.
-    pub(super) async fn prepare(&self, stage: &Arc<Stage<Tts>>, transport: &Transport, cues: &[Cue]) {
+    /// Has all that is `wanted` spoken, whenever that changes, by whoever can, however long that takes.
+    pub(super) async fn prepare(
+        &self,
+        stage: &Arc<Stage<Tts>>,
+        transport: &Transport,
+        wanted: impl Fn() -> Vec<Cue>,
+    ) {
+        loop {
+            let missing: Vec<Cue> = wanted().into_iter().filter(|cue| self.get(*cue).is_none()).collect();
+            if !missing.is_empty()
+                && let Err(failure) = self.have_spoken(stage, transport, &missing).await
+            {
+                log::info!("notices for callers cannot be spoken yet, they will hear tones: {failure}");
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    /// Keeps those of `cues` that could be spoken; why another could not.
+    async fn have_spoken(
+        &self,
+        stage: &Arc<Stage<Tts>>,
+        transport: &Transport,
+        cues: &[Cue],
+    ) -> Result<(), Failure> {
         let (answers, mut spoken) = mpsc::channel(MOST_ANSWERS);
         let exchanges = Exchanges::of(stage.providers().filter_map(Tts::speech), transport);
         let speaker = Speaker::new(stage, transport, &exchanges, answers);
-        loop {
-            let mut missing = None;
-            for cue in cues.iter().filter(|cue| self.get(**cue).is_none()) {
-                match speak(&speaker, &mut spoken, *cue).await {
-                    Ok(samples) => {
-                        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(*cue, samples.into());
-                    }
-                    Err(failure) => missing = Some(failure),
+        let mut outcome = Ok(());
+        for cue in cues {
+            match speak(&speaker, &mut spoken, *cue).await {
+                Ok(samples) => {
+                    self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(*cue, samples.into());
                 }
+                Err(failure) => outcome = Err(failure),
             }
-            let Some(failure) = missing else { return };
-            log::info!("notices for callers cannot be spoken yet, they will hear tones: {failure}");
-            sleep(AGAIN_AFTER).await;
         }
+        outcome
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod apps;
 mod asterisk;
+mod directory;
 mod engines;
 mod file;
 mod glossary;
@@ -24,6 +25,7 @@ use toml::Spanned;
 use crate::media::MediaConfig;
 pub use apps::Apps;
 pub use asterisk::Ari;
+pub use directory::Directory;
 pub(crate) use engines::DEVICE;
 pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
 use file::File;
@@ -38,6 +40,8 @@ pub use trunk::{Allowed, Trunk};
 /// What `dragomand` is to do, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Where it was read.
+    pub file: PathBuf,
     /// How Asterisk is controlled, where it is.
     pub asterisk: Option<Ari>,
     /// How many legs there may be at once.
@@ -64,24 +68,11 @@ pub struct Config {
     pub rooms: Vec<Room>,
     /// How calls between two phones are.
     pub calls: Several,
-    /// The phones that belong to the box.
-    pub phones: Vec<Phone>,
-    /// The way to numbers outside, where there is one.
-    pub trunk: Option<Trunk>,
+    /// Who can be called beside the rooms.
+    pub directory: Directory,
 }
 
 impl Config {
-    /// The phone that has this number.
-    pub fn phone(&self, extension: &str) -> Option<&Phone> {
-        self.phones.iter().find(|phone| phone.extension == extension)
-    }
-
-    /// What is spoken at the other end of a leg whose name has `phone` in it: a phone's number, or a way outside.
-    pub fn language_at(&self, phone: &str) -> Option<Language> {
-        let own = self.phone(phone).map(|phone| phone.language);
-        own.or_else(|| self.trunk.as_ref()?.language_of(phone))
-    }
-
     /// The languages that engines are tried in: those of the first room that has any.
     pub fn languages(&self) -> LanguagePair {
         let of_a_room = self.rooms.iter().find_map(|room| match room.kind {
@@ -91,27 +82,21 @@ impl Config {
         of_a_room.unwrap_or(LanguagePair::ENGLISH_AND_SPANISH)
     }
 
-    /// The languages of its phones, in their order, and of who is at its ports.
-    pub fn spoken(&self) -> Vec<Language> {
+    /// The languages of the phones of `directory`, in their order, and of who is at its ports.
+    pub fn spoken(&self, directory: &Directory) -> Vec<Language> {
         let mut seen = HashSet::new();
-        let languages = self.phones.iter().map(|phone| phone.language).chain(self.ports.languages());
+        let languages = directory.phones.iter().map(|phone| phone.language).chain(self.ports.languages());
         languages.filter(|language| seen.insert(*language)).collect()
     }
 
-    /// Whether keys of phones do anything.
-    pub fn wants_keys(&self) -> bool {
-        let takes_keys = |room: &Room| matches!(room.kind, RoomKind::Interpreter(..));
-        self.rooms.iter().any(takes_keys) || !self.phones.is_empty()
-    }
-
-    /// What the callers of its rooms may have to be told.
-    pub fn notices(&self) -> Vec<Cue> {
+    /// What the callers of its rooms and of `directory` may have to be told.
+    pub fn notices(&self, directory: &Directory) -> Vec<Cue> {
         let pairs = self.rooms.iter().filter_map(|room| match room.kind {
             RoomKind::Interpreter(pair, _) => Some(pair.both()),
             _ => None,
         });
-        let outside = self.trunk.iter().flat_map(Trunk::languages).flatten();
-        let languages = pairs.flatten().chain(self.spoken()).chain(outside);
+        let outside = directory.trunk.iter().flat_map(Trunk::languages).flatten();
+        let languages = pairs.flatten().chain(self.spoken(directory)).chain(outside);
         let of = |language| [true, false].map(|unavailable| Cue::notice(unavailable, language));
         let mut cues: Vec<Cue> = languages.flat_map(of).collect();
         let mut seen = HashSet::new();
@@ -148,10 +133,11 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn read(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    parse(text).map_err(|(span, message)| {
+    let config = parse(text).map_err(|(span, message)| {
         let line = span.map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         ConfigError(format!("{}:{line}: {}", path.display(), one_line(&message)))
-    })
+    })?;
+    Ok(Config { file: path.to_owned(), ..config })
 }
 
 type Fault = (Option<Range<usize>>, String);
@@ -170,6 +156,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
     let trunk = file.trunk.map(|table| Trunk::read(table, &rooms, &phones)).transpose()?;
     let ports = Ports::read(file.audiosocket, &file.rtp, file.alsa.as_ref(), &rooms)?;
     Ok(Config {
+        file: PathBuf::new(),
         apps: Apps::read(file.apps)?,
         asterisk: Ari::read(file.asterisk)?,
         most_legs: asterisk::most_legs(&file.calls)?,
@@ -177,14 +164,13 @@ fn parse(text: &str) -> Result<Config, Fault> {
         memory: file.calls.memory.clone().unwrap_or_else(|| file.control.socket.with_file_name("calls")),
         control: file.control.socket,
         rooms,
-        phones,
         calls: rooms::calls(&file.calls)?,
         engines,
         health: Health::read(file.health)?,
         media,
         recording: Recording::read(file.recording)?,
         ports,
-        trunk,
+        directory: Directory { phones, trunk },
     })
 }
 

@@ -136,15 +136,15 @@ mod tests {
             voice: Some("celeste".into()),
             codecs: vec![Codec::G722, Codec::Alaw],
         };
-        assert_eq!(config.phone("101"), Some(&first));
-        assert_eq!(config.phone("102").map(|phone| phone.codecs.len()), Some(0));
-        assert_eq!(config.phone("700"), None);
+        assert_eq!(config.directory.phone("101"), Some(&first));
+        assert_eq!(config.directory.phone("102").map(|phone| phone.codecs.len()), Some(0));
+        assert_eq!(config.directory.phone("700"), None);
     }
 
     #[test]
     fn phones_alone_are_a_configuration() {
         let (_, phones) = GOOD.split_at(GOOD.find("[[phone]]").unwrap());
-        assert_eq!(read(Path::new("c.toml"), phones).unwrap().phones.len(), 2);
+        assert_eq!(read(Path::new("c.toml"), phones).unwrap().directory.phones.len(), 2);
     }
 
     #[test]

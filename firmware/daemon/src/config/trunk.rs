@@ -279,13 +279,13 @@ mod tests {
         [[phone]]\nextension = \"101\"\nname = \"A\"\nlanguage = \"en\"\n";
 
     fn trunk(text: &str) -> Trunk {
-        parse(text).unwrap().trunk.unwrap()
+        parse(text).unwrap().directory.trunk.unwrap()
     }
 
     #[test]
     fn without_the_table_there_is_none() {
         let (_, rest) = GOOD.split_at(GOOD.find("[[room]]").unwrap());
-        assert!(parse(rest).unwrap().trunk.is_none());
+        assert!(parse(rest).unwrap().directory.trunk.is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use session::Language;
+use tokio::task::block_in_place;
 
 use crate::hub::{Hub, Wish, now};
 use crate::report::Report;
@@ -26,6 +27,8 @@ enum Command {
     Consent { leg: u32, language: String, answer: Consent },
     /// A key of the phone, as if it had been pressed.
     Key { leg: u32, key: char },
+    /// Who can be called was changed in the configuration.
+    Reload,
     /// What a new phone is to read, once, and what is told to who sets it up.
     Offer { document: String, extension: String, name: String, language: String, at: SocketAddr },
 }
@@ -37,6 +40,8 @@ pub enum Asked {
     Wish(LegId, Wish),
     /// To hand a phone's account out, once.
     Offer(Newcomer, SecretString),
+    /// To read anew who can be called.
+    Reload,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +69,10 @@ impl Lines {
 fn obey(line: &[u8], hub: &Hub) -> Report {
     let answer = parse(line).and_then(|asked| match asked {
         Asked::Wish(leg, wish) => hub.wish(leg, wish).map(|()| Report::new("obeyed", json!({}))),
+        // A disk that stalls holds no other task up.
+        Asked::Reload => {
+            block_in_place(|| hub.reload()).map(|phones| Report::new("reloaded", json!({ "phones": phones })))
+        }
         Asked::Offer(newcomer, account) => hub.offers.offer(newcomer, account, now()).map(|tokens| {
             let [path, page] = [format!("/provision/{}", tokens.account), format!("/phones/{}", tokens.page)];
             Report::new("offered", json!({ "path": path, "page": page, "seconds": LIFETIME.as_secs() }))
@@ -87,6 +96,7 @@ pub fn parse(line: &[u8]) -> Result<Asked, String> {
             Ok(Asked::Wish(LegId(leg), Wish::Consent { language, yes }))
         }
         Command::Key { leg, key } => Ok(Asked::Wish(LegId(leg), Wish::Key(key))),
+        Command::Reload => Ok(Asked::Reload),
         Command::Offer { document, extension, name, language, at } => {
             let newcomer = Newcomer { extension, name, language: spoken(&language)?, at };
             Ok(Asked::Offer(newcomer, document.into()))

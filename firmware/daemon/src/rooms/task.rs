@@ -74,7 +74,7 @@ impl<'a> RoomTask<'a> {
             mode: kind.several.mode,
             manner: kind.several.manner,
             ends_with_the_first_to_leave: kind.is_call,
-            languages: hub.config.spoken(),
+            languages: hub.config.spoken(&hub.directory()),
             pin: kind.pin.clone(),
             is_recorded: hub.recorder.is_on(),
             hides_originals: kind.several.original_db.is_none(),

@@ -10,7 +10,7 @@ use dragomand::config::{self, Config};
 use super::certificate::Certificate;
 use super::file::{self, Staged};
 use super::secrets::Secrets;
-use super::{Configuration, Passwords, generate, mode, trunk};
+use super::{Configuration, Passwords, daemon, generate, mode, trunk};
 
 /// Where everything is.
 #[derive(clap::Args)]
@@ -31,16 +31,20 @@ impl Places {
     /// Writes the changed configuration where it is a good one, and applies it.
     pub(super) fn change(&self, change: impl FnOnce(&str) -> Result<String, String>) -> Result<(), String> {
         let _alone = self.alone()?;
-        self.put(self.changed(change).map_err(|reason| unchanged(&reason))?)
+        let (config, files) = self.changed(change).map_err(|reason| unchanged(&reason))?;
+        self.put(&config, files)
     }
 
     pub(super) fn apply(&self) -> Result<(), String> {
         let _alone = self.alone()?;
-        let files = self.configuration.load().and_then(|config| self.prepare(&config));
-        self.put(files.map_err(|reason| unchanged(&reason))?)
+        let config = self.configuration.load().map_err(|reason| unchanged(&reason))?;
+        self.put(&config, self.prepare(&config).map_err(|reason| unchanged(&reason))?)
     }
 
-    fn changed(&self, change: impl FnOnce(&str) -> Result<String, String>) -> Result<Vec<Staged>, String> {
+    fn changed(
+        &self,
+        change: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<(Config, Vec<Staged>), String> {
         let path = &self.configuration.config;
         let here = |reason: String| format!("{}: {reason}", path.display());
         let text = fs::read_to_string(path).map_err(|error| here(error.to_string()))?;
@@ -49,23 +53,24 @@ impl Places {
         let mut files = self.prepare(&config)?;
         // Last, so that whoever repeats the command after a failure finds it as it was.
         files.push(file::stage(path, &changed, mode(path)?)?);
-        Ok(files)
+        Ok((config, files))
     }
 
     /// All that is to be written, in this order. Nothing stands where it is read yet.
     fn prepare(&self, config: &Config) -> Result<Vec<Staged>, String> {
         let mut files = Vec::new();
         let mut secrets = Secrets::load(&self.passwords.secrets)?;
-        let extensions = config.phones.iter().map(|phone| phone.extension.as_str());
+        let extensions = config.directory.phones.iter().map(|phone| phone.extension.as_str());
         if secrets.keep_for(extensions).map_err(|error| format!("no random bytes: {error}"))? {
             files.push(secrets.stage(&self.passwords.secrets)?);
         }
         let directory = file::directory(&self.output);
         let certificate = Certificate::of(directory)?;
         files.extend(certificate.stage()?);
-        let trunk = config.trunk.as_ref();
+        let trunk = config.directory.trunk.as_ref();
         let outside = trunk.map_or(&[][..], |trunk| &trunk.phones);
-        let mut phones = generate::phones_conf(&config.phones, outside, &secrets) + &certificate.transport();
+        let mut phones =
+            generate::phones_conf(&config.directory.phones, outside, &secrets) + &certificate.transport();
         if let Some(trunk) = trunk {
             phones += &trunk::sections(trunk, &trunk::password(&trunk.password_file)?);
         }
@@ -75,10 +80,13 @@ impl Places {
         Ok(files)
     }
 
-    fn put(&self, files: Vec<Staged>) -> Result<(), String> {
+    fn put(&self, config: &Config, files: Vec<Staged>) -> Result<(), String> {
         for file in files {
             file.put().map_err(|reason| format!("{reason}; a part is written: mend that and repeat it"))?;
         }
+        // First, so that nobody registers whom the daemon does not know.
+        daemon::reload(&config.control)
+            .map_err(|reason| format!("all is written, but dragomand was not told of it: {reason}"))?;
         self.reload("module reload res_pjsip.so")?;
         self.reload("dialplan reload")
     }

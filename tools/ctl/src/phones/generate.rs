@@ -55,7 +55,7 @@ mod tests {
         let text = format!(
             "[[phone]]\n{phone}codecs = [\"g722\", \"alaw\"]\n[[phone]]\nextension = \"102\"\nname = \"B\"\nlanguage = \"en\"\n"
         );
-        Ok(config::read(Path::new("c.toml"), &text)?.phones)
+        Ok(config::read(Path::new("c.toml"), &text)?.directory.phones)
     }
 
     fn secrets() -> Secrets {

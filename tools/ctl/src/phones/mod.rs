@@ -2,6 +2,7 @@
 
 mod apply;
 mod certificate;
+mod daemon;
 mod edit;
 pub(crate) mod file;
 mod generate;
@@ -24,7 +25,7 @@ use secrets::Secrets;
 
 #[derive(Subcommand)]
 pub(crate) enum Phones {
-    /// Give Asterisk the phones and the trunk of the configuration
+    /// Give Asterisk and the daemon the phones and the trunk of the configuration
     ///
     /// A phone that has no password yet gets a random one, and the box a certificate for TLS. Calls are not disturbed.
     Apply(Places),
@@ -126,7 +127,7 @@ fn show(
     server: Option<IpAddr>,
 ) -> Result<String, String> {
     let unknown = || format!("there is no phone {extension}: `dragoman phones list` tells which there are");
-    let phone = config.phone(extension).ok_or_else(unknown)?;
+    let phone = config.directory.phone(extension).ok_or_else(unknown)?;
     let secrets = Secrets::load(&passwords.secrets)?;
     let advice = || format!("{extension} has no password yet: `dragoman phones apply` makes one");
     let secret = secrets.of(extension).ok_or_else(advice)?.expose_secret();
@@ -146,10 +147,14 @@ pub(crate) fn mode(path: &Path) -> Result<u32, String> {
 }
 
 fn list(config: &Config) -> String {
-    if config.phones.is_empty() {
+    if config.directory.phones.is_empty() {
         return "There is no phone: `dragoman phones add` adds one.\n".to_owned();
     }
     let line = |number: &str, language: &str, name: &str| format!("{number:<15}  {language:<8}  {name}\n");
-    let phones = config.phones.iter().map(|phone| line(&phone.extension, phone.language.code(), &phone.name));
+    let phones = config
+        .directory
+        .phones
+        .iter()
+        .map(|phone| line(&phone.extension, phone.language.code(), &phone.name));
     std::iter::once(line("number", "language", "name")).chain(phones).collect()
 }

@@ -1,15 +1,12 @@
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
 use dragomand::config::Phone;
 use qrcode::render::{svg, unicode};
 use qrcode::{Color, QrCode};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+use super::daemon::{self, Daemon};
 
 /// The address that other devices reach this box at, as the kernel would send to them.
 pub(crate) fn own_address() -> Result<IpAddr, String> {
@@ -39,47 +36,19 @@ pub(crate) fn offer(
     document: &str,
     server: IpAddr,
 ) -> Result<Offered, String> {
-    let failed = |error: std::io::Error| {
-        format!(
-            "{}: {error}; start dragomand, or mend control.socket in its configuration",
-            control.display()
-        )
-    };
-    let mut stream = UnixStream::connect(control).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    let mut lines = BufReader::new(stream.try_clone().map_err(failed)?).lines();
-    let mut next = || -> Result<Value, String> {
-        let line = lines.next().ok_or("dragomand hung up; its log says why")?.map_err(failed)?;
-        serde_json::from_str(&line).map_err(|error| format!("dragomand: {error}"))
-    };
-    let at = loop {
-        let said = next()?;
-        if said["type"] == "status" {
-            break reached_at(&said, server)?;
-        }
-    };
+    let mut daemon = Daemon::connect(control).map_err(|error| daemon::advise(control, &error))?;
+    let at = reached_at(&daemon.status()?, server)?;
     let command = json!({
         "command": "offer", "document": document, "at": at,
         "extension": phone.extension, "name": phone.name, "language": phone.language.code(),
     });
-    stream.write_all(format!("{command}\n").as_bytes()).map_err(failed)?;
-    loop {
-        let said = next()?;
-        match said["type"].as_str() {
-            Some("offered") => {
-                let url = |path: &str| {
-                    let path = said[path].as_str().ok_or("dragomand is of another version: restart it")?;
-                    Ok::<_, String>(format!("http://{at}{path}"))
-                };
-                let seconds = said["seconds"].as_u64().unwrap_or_default();
-                return Ok(Offered { account: url("path")?, page: url("page")?, seconds });
-            }
-            Some("error") if said["component"] == "control" => {
-                return Err(format!("dragomand: {}", said["message"].as_str().unwrap_or("refused")));
-            }
-            _ => {}
-        }
-    }
+    let said = daemon.ask(&command, "offered")?;
+    let url = |path: &str| {
+        let path = said[path].as_str().ok_or("dragomand is of another version: restart it")?;
+        Ok::<_, String>(format!("http://{at}{path}"))
+    };
+    let seconds = said["seconds"].as_u64().unwrap_or_default();
+    Ok(Offered { account: url("path")?, page: url("page")?, seconds })
 }
 
 /// Where phones reach the daemon's page.

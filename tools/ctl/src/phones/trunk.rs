@@ -107,7 +107,7 @@ mod tests {
         [[phone]]\nextension = \"101\"\nname = \"A\"\nlanguage = \"en\"\n";
 
     fn trunk(text: &str) -> Trunk {
-        config::read(Path::new("c.toml"), text).unwrap().trunk.unwrap()
+        config::read(Path::new("c.toml"), text).unwrap().directory.trunk.unwrap()
     }
 
     #[test]
