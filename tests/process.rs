@@ -345,9 +345,9 @@ fn who_can_be_called_is_read_anew_and_kept_where_that_cannot_be_read() {
     fs::write(&path, &known).expect("a file");
     assert_eq!(reload()["phones"], 2);
     assert!(is_served(&daemon, "102-17.2-101-c2"));
-    fs::write(&path, known + &phone("103") + "language = \"fr\"\n").expect("a file");
+    fs::write(&path, known + &phone("103").replace("es", "spanish")).expect("a file");
     let refused = reload()["message"].as_str().expect("a reason").to_owned();
-    assert!(refused.contains("dragomand.toml:") && refused.contains("language"), "{refused}");
+    assert!(refused.contains("dragomand.toml:") && refused.contains("phone.language"), "{refused}");
     assert!(is_served(&daemon, "102-17.3-101-c3"), "as before");
     fs::write(&path, before).expect("a file");
     assert_eq!(reload()["phones"], 0);
