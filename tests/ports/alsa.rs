@@ -141,10 +141,6 @@ impl<const PPM: i32, const RATE: u32> Phone for CardPhone<PPM, RATE> {
         self.card.unplug();
         self.clock.take().expect("its clock").join().expect("its clock ends");
     }
-
-    fn is_over(&mut self) -> bool {
-        !self.card.is_open()
-    }
 }
 
 type Phone16 = CardPhone<0, 16_000>;

@@ -9,7 +9,7 @@ use lab::cache::Cache;
 use lab::daemon::controlling;
 use lab::run_dir::RunDir;
 
-use crate::phone::{FRAME, Phone, Place, UUID, frame};
+use crate::phone::{FRAME, HungUpOn as _, Phone, PipePhone, Place, UUID, frame};
 use crate::rtp::RtpPhone;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -145,7 +145,8 @@ fn a_call_over_its_rtp_channel_in_ulaw_is_heard_back() {
     over_rtp(0, "ulaw", 0.98);
 }
 
-/// Asterisk has no channel of what does not come through it, however often the daemon asks for its list.
+/// Asterisk has no channel of what does not come through it, however often the daemon asks for its list. Pipes do come
+/// through it: those without a channel are hung up on.
 #[test]
 fn calls_that_come_without_asterisk_stay_while_it_is_under_control() {
     let telephony = Telephony::start("AudioSocket/127.0.0.1:9/none");
@@ -156,12 +157,15 @@ fn calls_that_come_without_asterisk_stay_while_it_is_under_control() {
     place.wait_for_legs(1, 5 * SECOND);
     let id = || place.daemon.status().expect("a status")["legs"][0]["id"].clone();
     let (first, until) = (id(), Instant::now() + 10 * SECOND);
+    let mut without_a_channel = PipePhone::call(&place);
+    place.wait_for_legs(2, 5 * SECOND);
     while Instant::now() < until {
         phone.send(&frame(1));
         std::thread::sleep(FRAME);
     }
     assert_eq!(place.daemon.status().expect("a status")["asterisk"]["control"], "connected");
-    assert_eq!(id(), first, "{}", place.daemon.logged());
+    assert_eq!((id(), place.legs()), (first, 1), "{}", place.daemon.logged());
+    assert!(without_a_channel.is_over());
 }
 
 /// Who goes on sending to a room that is not for him is told no once a second.

@@ -2,12 +2,12 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audio_path::rate::{Doubler, Halver};
 use audio_path::{Frame, SampleFramer};
 
-use crate::phone::{PATIENCE, Phone, Place, UUID};
+use crate::phone::{HungUpOn, PATIENCE, Phone, Place, UUID};
 
 const HANGUP: u8 = 0x00;
 const ID: u8 = 0x01;
@@ -17,7 +17,10 @@ const SLIN16: u8 = 0x12;
 pub(crate) struct Sender<const WIDE: bool> {
     stream: TcpStream,
     received: Vec<u8>,
-    over: bool,
+    /// The message came that the call is over.
+    told: bool,
+    /// The connection has ended.
+    closed: bool,
     sent: Vec<Vec<u8>>,
     halver: Halver,
 }
@@ -46,16 +49,27 @@ impl<const WIDE: bool> Sender<WIDE> {
                 }
             }
             match self.stream.read(&mut piece) {
-                Ok(0) => self.over = true,
+                Ok(0) => self.closed = true,
                 Ok(bytes) => {
                     self.received.extend(&piece[..bytes]);
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => self.over = true,
+                Err(_) => self.closed = true,
             }
             return None;
         }
+    }
+}
+
+impl<const WIDE: bool> Sender<WIDE> {
+    fn closes(&mut self) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while !self.closed && Instant::now() < until {
+            while self.hear().is_some() {}
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.closed
     }
 }
 
@@ -66,7 +80,8 @@ impl<const WIDE: bool> Phone for Sender<WIDE> {
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.write_all(&id(UUID)).expect("the daemon reads");
         stream.set_nonblocking(true).expect("a socket");
-        Self { stream, received: Vec::new(), over: false, sent: Vec::new(), halver: Halver::default() }
+        let (received, sent) = (Vec::new(), Vec::new());
+        Self { stream, received, told: false, closed: false, sent, halver: Halver::default() }
     }
 
     fn send(&mut self, frame: &Frame) -> bool {
@@ -87,7 +102,7 @@ impl<const WIDE: bool> Phone for Sender<WIDE> {
             match self.message()? {
                 (SLIN16, audio) if WIDE => return Some(audio),
                 (SLIN8, audio) if !WIDE => return Some(audio),
-                (HANGUP, _) => self.over = true,
+                (HANGUP, _) => self.told = true,
                 (kind, _) => panic!("an answer of kind {kind:#x}"),
             }
         }
@@ -113,15 +128,15 @@ impl<const WIDE: bool> Phone for Sender<WIDE> {
     fn hang_up(mut self) {
         self.stream.write_all(&message(HANGUP, &[])).expect("the daemon reads");
         // The daemon closes: the call is over for it, whatever this side does.
-        std::thread::sleep(Duration::from_millis(100));
-        while self.hear().is_some() {}
-        assert!(self.is_over());
+        assert!(self.closes());
     }
 
     fn vanish(self) {}
+}
 
+impl<const WIDE: bool> HungUpOn for Sender<WIDE> {
+    /// It is not left to find out from the end of the connection.
     fn is_over(&mut self) -> bool {
-        while self.hear().is_some() {}
-        self.over
+        self.closes() && self.told
     }
 }

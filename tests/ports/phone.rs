@@ -1,18 +1,23 @@
 //! What the scenarios want of a phone, and the phone at the pipes.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use audio_path::Frame;
 use dragoman_tests::daemon::Daemon;
 use dragoman_tests::fake_phone::FakePhone;
+use serde_json::json;
 
 /// Longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
 /// The echo room that gives back each frame as it comes.
 pub(crate) const ROOM: &str = "791";
-/// Who may call room 791.
+/// What opens the conference that the doors of [`Place::with_a_pin`] lead to.
+pub(crate) const PIN: &str = "2468";
+/// Who may call it.
 pub(crate) const UUID: &str = "40325ec2-5efd-4bd3-805f-53576e581d13";
 
 /// A phone at one port of a daemon.
@@ -59,7 +64,11 @@ pub(crate) trait Phone: Sized {
     fn hang_up(self);
     /// Ends without a word.
     fn vanish(self);
-    /// Whether it was told that the call is over, or has noticed.
+}
+
+/// A phone that the daemon may hang up on.
+pub(crate) trait HungUpOn: Phone {
+    /// Whether it was told that the call is over, as those at its port are told, or has noticed.
     fn is_over(&mut self) -> bool;
 }
 
@@ -80,6 +89,17 @@ impl Place {
 
     /// The same, with these tables in its configuration.
     pub(crate) fn open_with(tables: &str) -> Self {
+        Self::leading_to("extension = \"791\"", tables)
+    }
+
+    /// The same, where the doors lead to a conference with a PIN.
+    pub(crate) fn with_a_pin() -> Self {
+        let room = format!("[[room]]\nextension = \"801\"\nkind = \"conference\"\npin = \"{PIN}\"\n");
+        Self::leading_to("extension = \"801\"\nlanguage = \"en\"", &room)
+    }
+
+    /// Whoever comes in at a door is such a caller.
+    fn leading_to(caller: &str, tables: &str) -> Self {
         let audiosocket =
             TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
         let free = || UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -87,10 +107,10 @@ impl Place {
         let tables = format!(
             "{tables}[[room]]\nextension = \"790\"\nkind = \"echo\"\n[[room]]\nextension = \"791\"\nkind = \"echo-direct\"\n\
              [audiosocket]\nlisten = \"127.0.0.1:{audiosocket}\"\n\
-             [[audiosocket.call]]\nuuid = \"{UUID}\"\nextension = \"791\"\n"
+             [[audiosocket.call]]\nuuid = \"{UUID}\"\n{caller}\n"
         );
         let legs = ["ulaw", "alaw", "g722"].into_iter().zip(rtp).map(|(codec, port)| {
-            format!("[[rtp]]\nextension = \"791\"\nlisten = \"127.0.0.1:{port}\"\ncodec = \"{codec}\"\n")
+            format!("[[rtp]]\n{caller}\nlisten = \"127.0.0.1:{port}\"\ncodec = \"{codec}\"\n")
         });
         let tables = legs.fold(tables, |tables, leg| tables + &leg);
         Self { daemon: Daemon::start_with(&tables), audiosocket, rtp, sound: None }
@@ -104,6 +124,22 @@ impl Place {
     /// What the only leg counted.
     pub(crate) fn frames(&self) -> serde_json::Value {
         self.daemon.status().expect("the daemon answers")["legs"][0]["frames"].clone()
+    }
+
+    /// Presses these keys for who called last.
+    pub(crate) fn press(&self, keys: &str) {
+        let status = self.daemon.status().expect("the daemon answers");
+        let legs = status["legs"].as_array().expect("a list").iter();
+        let leg = legs.filter_map(|leg| leg["leg"].as_u64()).max().expect("a leg");
+        let mut socket = UnixStream::connect(self.daemon.directory().join("control.sock")).expect("a socket");
+        for key in keys.chars() {
+            let command = json!({ "command": "key", "leg": leg, "key": key });
+            writeln!(socket, "{command}").expect("the daemon reads");
+        }
+        socket.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let obeyed = |line: &String| line.contains("\"obeyed\"");
+        let answers = BufReader::new(socket).lines().map(|line| line.expect("the daemon answers"));
+        assert_eq!(answers.filter(obeyed).take(keys.len()).count(), keys.len());
     }
 
     /// Waits for so many legs.
@@ -165,7 +201,9 @@ impl Phone for PipePhone {
         self.phone.to_daemon = None;
         self.phone.from_daemon = None;
     }
+}
 
+impl HungUpOn for PipePhone {
     /// The driver holds both ends of the pipes: it notices that nobody reads.
     fn is_over(&mut self) -> bool {
         while self.phone.send(&frame(0).to_wire()) {}

@@ -9,7 +9,7 @@ use audio_path::{Frame, SampleFramer};
 
 use dragoman_tests::bad_network::{BadNetwork, Weather};
 
-use crate::phone::{PATIENCE, Phone, Place, frame};
+use crate::phone::{HungUpOn, PATIENCE, Phone, Place, frame};
 use crate::scenario::{listen, talk};
 
 /// A phone that speaks the codec of this payload type.
@@ -93,7 +93,10 @@ impl<const TYPE: u8> Phone for RtpPhone<TYPE> {
     fn hang_up(self) {}
 
     fn vanish(self) {}
+}
 
+impl<const TYPE: u8> HungUpOn for RtpPhone<TYPE> {
+    /// Nothing comes any more, though it goes on.
     fn is_over(&mut self) -> bool {
         std::thread::sleep(Duration::from_millis(100));
         while self.hear().is_some() {}

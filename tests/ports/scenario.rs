@@ -3,10 +3,10 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dragoman_tests::daemon::Daemon;
 use serde_json::Value;
 
-use crate::phone::{FRAME, PATIENCE, Phone, Place, frame};
+use crate::audiosocket::Sender;
+use crate::phone::{FRAME, HungUpOn, PATIENCE, PIN, Phone, Place, frame};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -93,17 +93,40 @@ pub(crate) fn phone_hangs_up<P: Phone>() {
     place.daemon.assert_nothing_left(&holding);
 }
 
-pub(crate) fn daemon_hangs_up<P: Phone>() {
+/// The daemon hangs up on one, and lives on for another.
+pub(crate) fn daemon_hangs_up<P: HungUpOn>() {
+    let place = Place::with_a_pin();
+    let mut other: Sender<true> = connected(&place);
+    place.press(PIN);
+    let mut phone = P::call(&place);
+    place.wait_for_legs(2, PATIENCE);
+    let mut heard = Vec::new();
+    listen(&mut phone, SECOND / 2, &mut heard);
+    assert!(heard.len() > 10, "{} frames before", heard.len());
+    place.press("000011112222");
+    // What he is told first cannot be spoken, which takes its time; an RTP phone that says nothing is given up later.
+    let until = Instant::now() + 20 * SECOND;
+    while place.legs() == 2 {
+        assert!(Instant::now() < until, "nobody is hung up on: {}", place.daemon.logged());
+        listen(&mut phone, 2 * FRAME, &mut Vec::new());
+        listen(&mut other, FRAME, &mut Vec::new());
+    }
+    assert!(place.daemon.logged().contains("is dismissed"), "{}", place.daemon.logged());
+    assert!(phone.is_over());
+    listen(&mut other, SECOND / 5, &mut Vec::new());
+    let mut heard = Vec::new();
+    talk(&mut other, 0..50, &mut heard);
+    assert!((45..=55).contains(&heard.len()), "{} of 50 frames after", heard.len());
+    assert_eq!(place.legs(), 1);
+}
+
+pub(crate) fn daemon_ends<P: HungUpOn>() {
     let mut place = P::place();
     let mut phone: P = connected(&place);
     talk(&mut phone, 0..20, &mut Vec::new());
-    terminate(&mut place.daemon);
+    place.daemon.terminate();
+    assert!(place.daemon.ended_well(PATIENCE), "the daemon ends in order");
     assert!(phone.is_over());
-}
-
-fn terminate(daemon: &mut Daemon) {
-    daemon.terminate();
-    assert!(daemon.ended_well(PATIENCE), "the daemon ends in order");
 }
 
 pub(crate) fn phone_comes_back<P: Phone>() {
