@@ -14,12 +14,12 @@ use crate::phones::{dragoman, must, secret};
 use crate::rig::Rig;
 use crate::wire::{Way, Wire};
 
-const BOX: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 1), 5060);
+pub(crate) const BOX: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 1), 5060);
 const SECOND: Duration = Duration::from_secs(1);
 const GUESSES: u32 = 300;
 
 /// A box with the phones 101 to 103, all its ways open.
-fn rig() -> Rig {
+pub(crate) fn rig() -> Rig {
     let rig = Rig::start(|options| {
         options.phones.clear();
         options.sip = BOX.into();
@@ -30,12 +30,12 @@ fn rig() -> Rig {
     rig
 }
 
-fn certificate(rig: &Rig) -> Vec<u8> {
+pub(crate) fn certificate(rig: &Rig) -> Vec<u8> {
     fs::read(rig.asterisk.configuration_file("sip-certificate.pem")).expect("a certificate")
 }
 
 /// What answers the challenge in a 401.
-fn password(user: &str, challenge: &str, method: &str, uri: &str, secret: String) -> String {
+pub(crate) fn password(user: &str, challenge: &str, method: &str, uri: &str, secret: String) -> String {
     let value = challenge.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: "));
     let challenge = Challenge::parse(value.expect("a challenge").trim()).expect("of the digest kind");
     let who = Credentials { user: user.to_owned(), secret };

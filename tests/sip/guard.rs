@@ -119,7 +119,7 @@ fn who_guesses_is_banned_before_the_tenth_try_and_a_caller_notices_nothing() {
 }
 
 /// An answer without what differs in any two.
-fn shape(answer: &str) -> String {
+pub(crate) fn shape(answer: &str) -> String {
     let plain = |line: &str| {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         match name {

@@ -2,6 +2,7 @@
 
 mod bursts;
 mod guard;
+mod lan;
 mod malformed;
 mod phones;
 mod rig;
