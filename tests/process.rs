@@ -199,6 +199,27 @@ fn a_pipe_with_a_newline_in_its_name_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_phone_that_cannot_be_served_is_in_error_until_it_hangs_up() {
+    let daemon = Daemon::start();
+    let wait_for = |state: &serde_json::Value| {
+        let until = Instant::now() + 3 * SECOND;
+        loop {
+            let status = daemon.status().expect("a status");
+            if status["arriving"][0]["state"] == *state {
+                return;
+            }
+            assert!(Instant::now() < until, "not {state}: {status:#}");
+            thread::sleep(FRAME);
+        }
+    };
+    // There is no such room.
+    let phone = FakePhone::connect(&daemon.pipes(), "700-1");
+    wait_for(&"error".into());
+    drop(phone);
+    wait_for(&serde_json::Value::Null);
+}
+
+#[test]
 fn pipes_whose_directory_is_moved_away_or_replaced_end_the_daemon_instead_of_leaving_it_deaf() {
     let mut daemon = Daemon::start();
     let (pipes, aside) = (daemon.pipes(), daemon.directory().join("aside"));
