@@ -79,6 +79,27 @@ fn a_call_is_followed_from_ringing_to_its_cause() {
     nothing_is_left(&rig);
 }
 
+/// The daemon's own cap is the same and would be told in other words: it is Asterisk that knows it.
+#[test]
+fn one_call_more_than_the_configuration_allows_is_busy_before_it_is_a_leg() {
+    let rig = Rig::start_and("[calls]\nmost = 1\n");
+    controlled(&rig);
+    let mut watch = rig.watch();
+    let caller = Pjsua2::call(&plan(&rig, 0, "790"));
+    watch.wait_for("leg_up", 2 * SECOND, |_| true);
+    let before = watch.seen.len();
+    let refused = Pjsua2::dial(&plan(&rig, 1, "790")).ended(20 * SECOND);
+    assert!(refused.starts_with("486"), "{refused}");
+    let told = watch.wait_for("refused", 5 * SECOND, |_| true);
+    assert_eq!(told["phone"], "102");
+    assert_eq!(told["reason"], "all legs are in use; calls.most says how many there may be");
+    let states = watch.seen_since(before, "leg_state");
+    assert!(states.iter().all(|event| event["phone"] == "101"), "{states:#?}");
+    caller.hang_up();
+    nothing_is_left(&rig);
+    Pjsua2::call(&plan(&rig, 1, "790")).hang_up();
+}
+
 /// What `dragoman` prints, which is not a terminal's here.
 fn told_in_a_terminal(socket: &Path, subject: &str) -> String {
     let dragoman = lab::programs::program("dragoman").expect("it is built");

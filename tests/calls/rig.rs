@@ -30,11 +30,20 @@ impl Rig {
         Self::start_with(options)
     }
 
+    /// The same without one, and with these tables in the daemon's configuration.
+    pub(crate) fn start_and(tables: &str) -> Self {
+        Self::start_as(Options::default(), tables)
+    }
+
     fn start_with(options: Options) -> Self {
+        Self::start_as(options, "")
+    }
+
+    fn start_as(options: Options, tables: &str) -> Self {
         let cache = Cache::locate().expect("a cache");
         let utterance = speech::sentence(&cache).expect("the sentence");
-        let appliance = Appliance::start(&cache, options).expect("the box starts");
-        Self { appliance, utterance }
+        let appliance = Appliance::start_with(&cache, options, |_, _| Ok(tables.parse()?));
+        Self { appliance: appliance.expect("the box starts"), utterance }
     }
 
     /// What the callers say, with silence around it, as a file of `rate` samples a second.
