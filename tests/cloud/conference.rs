@@ -41,17 +41,23 @@ pub(crate) struct Conference {
 impl Conference {
     /// These phones dial `extension`, one after the other.
     pub(crate) fn dial(clouds: &Clouds, extension: &str, numbers: &[u32]) -> Self {
+        let names: Vec<_> = numbers.iter().map(|number| format!("{extension}-{number}-{number}")).collect();
+        Self::of_legs(clouds, &names)
+    }
+
+    /// Legs of these names come, one after the other.
+    pub(crate) fn of_legs(clouds: &Clouds, names: &[String]) -> Self {
         let events = events(&clouds.daemon);
-        let dial = |(before, number)| {
-            let phone = FakePhone::connect(&clouds.daemon.pipes(), &format!("{extension}-{number}-{number}"));
+        let come = |(before, name): (usize, &String)| {
+            let phone = FakePhone::connect(&clouds.daemon.pipes(), name);
             clouds.wait_until("the call came", |status| {
                 status["legs"].as_array().is_some_and(|legs| legs.len() > before)
             });
             phone
         };
-        let phones = numbers.iter().enumerate().map(dial).collect();
-        let (voice, start, loudest) = (Voice::default(), Instant::now(), vec![f32::MIN; numbers.len()]);
-        let heard = vec![0; numbers.len()];
+        let phones = names.iter().enumerate().map(come).collect();
+        let (voice, start, loudest) = (Voice::default(), Instant::now(), vec![f32::MIN; names.len()]);
+        let heard = vec![0; names.len()];
         Self { phones, loudest, said: Vec::new(), heard, events, seen: Vec::new(), voice, start, ticks: 0 }
     }
 
@@ -109,6 +115,12 @@ pub(crate) fn count(seen: &[Value], kind: &str) -> usize {
     seen.iter().filter(|event| event["type"] == kind).count()
 }
 
+/// What state each leg is in.
+pub(crate) fn states(clouds: &Clouds) -> Vec<Value> {
+    let status = clouds.daemon.status().expect("a status");
+    status["legs"].as_array().expect("legs").iter().map(|leg| leg["state"].clone()).collect()
+}
+
 /// Requests to translate, texts to speak, lines on which somebody is heard.
 pub(crate) fn asked(clouds: &Clouds) -> [u64; 3] {
     let [spare, lines] = [clouds.spare.translated().requests, clouds.first.heard().open];
@@ -119,6 +131,9 @@ pub(crate) fn asked(clouds: &Clouds) -> [u64; 3] {
 fn what_is_said_is_heard_translated_and_spoken_once_for_all() {
     let clouds = Clouds::planned(Plan { tables: TABLES.to_owned(), languages: 3, ..Plan::default() });
     let mut conference = Conference::of(&clouds);
+    assert_eq!(states(&clouds), ["translating"; 4]);
+    let told = conference.seen.iter().filter(|event| event["type"] == "leg_state");
+    assert_eq!(told.filter(|event| event["state"] == "translating").count(), 4, "{:#?}", conference.seen);
     for (speaker, languages) in [(0, ["es", "fr"]), (2, ["en", "fr"])] {
         let [translations, texts, lines] = asked(&clouds);
         assert_eq!(lines, 4, "each speaker has one line");

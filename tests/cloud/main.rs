@@ -16,6 +16,7 @@ mod glossary;
 mod interpreting;
 mod lines;
 mod marked;
+mod modes;
 mod mute;
 mod outage;
 mod own_voices;
