@@ -209,3 +209,54 @@ fn languages(value: Option<Spanned<Vec<String>>>, room: Range<usize>) -> Result<
     };
     pair.ok_or_else(|| fault(advice.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{ConfigError, read};
+
+    /// The mode of the conference and that of calls.
+    fn modes(room: &str, calls: &str) -> Result<[Mode; 2], ConfigError> {
+        let text = format!(
+            "[calls]\n{calls}\n[[room]]\nextension = \"700\"\nkind = \"interpreter\"\nlanguages = [\"en\", \"es\"]\n\
+             [[room]]\nextension = \"800\"\nkind = \"conference\"\n{room}\n"
+        );
+        let config = read(Path::new("c.toml"), &text)?;
+        let RoomKind::Conference(several) = config.rooms[1].kind else { panic!("it is a conference") };
+        Ok([several.mode, config.calls.mode])
+    }
+
+    #[test]
+    fn each_mode_has_its_word_in_a_room_and_in_calls() {
+        for (word, mode) in [
+            ("", Mode::Bidirectional),
+            ("mode = \"bidirectional\"", Mode::Bidirectional),
+            ("mode = \"unidirectional\"", Mode::Unidirectional),
+            ("mode = \"passthrough\"", Mode::Passthrough),
+        ] {
+            assert_eq!(modes(word, ""), Ok([mode, Mode::Bidirectional]), "{word}");
+            assert_eq!(modes("", word), Ok([Mode::Bidirectional, mode]), "{word}");
+        }
+    }
+
+    #[test]
+    fn another_mode_is_refused_with_those_that_there_are() {
+        let word = "mode = \"both\"";
+        for (outcome, line) in [(modes(word, ""), 10), (modes("", word), 2)] {
+            let message = outcome.unwrap_err().to_string();
+            assert!(message.starts_with(&format!("c.toml:{line}: ")), "{message}");
+            for name in ["bidirectional", "unidirectional", "passthrough"] {
+                assert!(message.contains(&format!("`{name}`")), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_several_have_a_mode() {
+        let text = "[[room]]\nextension = \"790\"\nkind = \"echo\"\nmode = \"passthrough\"\n";
+        let message = read(Path::new("c.toml"), text).map(drop).unwrap_err().to_string();
+        assert!(message.starts_with("c.toml:2: ") && message.contains("no conference"), "{message}");
+    }
+}
