@@ -4,14 +4,23 @@ use std::net::IpAddr;
 
 /// A line's first bytes; the rest says nothing here.
 const LONGEST_LINE: usize = 512;
+/// No phone's number is longer.
+const LONGEST_PHONE: usize = 32;
+/// Whom a password is for that is for no phone of the box.
+const NOBODY: &str = "<unknown>";
 
 /// What Asterisk tells of somebody who says who he is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A right password came from this address.
     Succeeded(IpAddr),
     /// A wrong password, or one for nobody.
-    Failed(IpAddr),
+    Failed {
+        /// Where it came from.
+        from: IpAddr,
+        /// The phone of the box that it was for, in characters that can be shown.
+        phone: Option<String>,
+    },
 }
 
 /// Bytes become events.
@@ -21,6 +30,7 @@ pub struct Reader {
     name: Name,
     of_sip: bool,
     from: Option<IpAddr>,
+    phone: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,18 +66,19 @@ impl Reader {
             "Event" => self.name = Name::of(value),
             "Service" => self.of_sip = value == "PJSIP",
             "RemoteAddress" => self.from = address(value),
+            "AccountID" => self.phone = phone(value),
             _ => {}
         }
         None
     }
 
     fn end_event(&mut self) -> Option<Event> {
-        let Self { name, of_sip, from, .. } = std::mem::take(self);
+        let Self { name, of_sip, from, phone, .. } = std::mem::take(self);
         let from = from.filter(|_| of_sip)?;
         match name {
             Name::Other => None,
             Name::Succeeded => Some(Event::Succeeded(from)),
-            Name::Failed => Some(Event::Failed(from)),
+            Name::Failed => Some(Event::Failed { from, phone }),
         }
     }
 }
@@ -88,6 +99,11 @@ fn address(value: &str) -> Option<IpAddr> {
     address.split('%').next()?.trim_matches(['[', ']']).parse().ok()
 }
 
+fn phone(value: &str) -> Option<String> {
+    let shown: String = value.chars().filter(char::is_ascii_graphic).take(LONGEST_PHONE).collect();
+    (value != NOBODY && !shown.is_empty()).then_some(shown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +116,11 @@ mod tests {
         Event: ChallengeSent\r\nService: PJSIP\r\nRemoteAddress: IPV4/UDP/10.9.0.3/44720\r\n\r\n";
 
     fn wanted() -> Vec<Event> {
-        vec![Event::Failed("10.9.0.3".parse().unwrap()), Event::Succeeded("fe80::1".parse().unwrap())]
+        let from = "10.9.0.3".parse().unwrap();
+        vec![
+            Event::Failed { from, phone: Some("101".to_owned()) },
+            Event::Succeeded("fe80::1".parse().unwrap()),
+        ]
     }
 
     #[test]
@@ -109,6 +129,30 @@ mod tests {
             let mut reader = Reader::default();
             let events: Vec<_> = TEXT.as_bytes().chunks(size).flat_map(|bytes| reader.take(bytes)).collect();
             assert_eq!(events, wanted(), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_phone_is_told_in_few_characters_that_a_terminal_shows_and_no_other_events_phone() {
+        let long = "9".repeat(100);
+        for (account, told) in [
+            ("101", Some("101")),
+            ("<unknown>", None),
+            ("", None),
+            ("1\u{1b}[2J\u{202e}0 1", Some("1[2J01")),
+            (&long, Some(&long[..LONGEST_PHONE])),
+        ] {
+            let event = |account| {
+                format!(
+                    "Event: ChallengeResponseFailed\r\nService: PJSIP\r\n{account}\
+                     RemoteAddress: IPV4/UDP/10.9.0.3/44720\r\n\r\n"
+                )
+            };
+            let mut reader = Reader::default();
+            let text = event(format!("AccountID: {account}\r\n")) + &event(String::new());
+            let from = "10.9.0.3".parse().unwrap();
+            let wanted = [told.map(str::to_owned), None].map(|phone| Event::Failed { from, phone });
+            assert_eq!(reader.take(text.as_bytes()), wanted, "{account}");
         }
     }
 

@@ -114,6 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn who_is_of_the_lan_is_so_for_asterisk_as_well_and_is_told_as_long_as_others() {
+        let conf = include_str!("../../../asterisk-conf/pjsip.conf");
+        let permitted = conf.lines().filter_map(|line| line.strip_prefix("permit = "));
+        let mut permitted: Vec<_> = permitted.filter(|network| !network.contains(':')).collect();
+        permitted.sort_unstable();
+        assert!(RULES.contains(&format!("ip saddr != {{ {} }} update @outside4 ", permitted.join(", "))));
+        let (_, outside) = RULES.split_once("set outside4 {").unwrap();
+        let (outside, _) = outside.split_once('}').unwrap();
+        assert!(outside.contains(&format!("timeout {}h", crate::lately::LATELY.as_secs() / 3_600)));
+    }
+
+    #[test]
     fn who_is_banned_or_known_is_an_element_of_its_set() {
         let sources = ["10.0.0.9", "fd00::1"].map(|text| Source::of(text.parse().unwrap()).unwrap());
         let news = News { banned: sources.to_vec(), known: vec!["fd00::2".parse().unwrap()] };

@@ -5,7 +5,10 @@
 
 pub mod events;
 mod firewall;
+pub mod lately;
 mod manager;
+pub mod sets;
+mod state;
 pub mod tries;
 
 use std::net::SocketAddr;
@@ -19,6 +22,7 @@ use clap::Parser;
 use events::Event;
 use firewall::{Network, News};
 use manager::Manager;
+use state::Writer;
 use tries::Tries;
 
 const CONNECT_AGAIN: Duration = Duration::from_secs(1);
@@ -36,6 +40,9 @@ struct Arguments {
     /// An address or network that calls come from without a password: the trunk's provider
     #[arg(long, value_name = "ADDRESS")]
     trust: Vec<Network>,
+    /// Tells `dragoman status` who is kept out and why
+    #[arg(long, value_name = "FILE", default_value = "/run/dragoman-guard/state.json")]
+    state: PathBuf,
 }
 
 /// The whole program; ends where the firewall cannot be changed.
@@ -56,6 +63,7 @@ fn guard(arguments: &Arguments) -> Result<(), String> {
     firewall::set_up(&arguments.trust)?;
     log::info!("the firewall is set up");
     let started = Instant::now();
+    let writer = Writer::start(arguments.state.clone(), started);
     let mut tries = Tries::default();
     let mut told = String::new();
     loop {
@@ -63,7 +71,7 @@ fn guard(arguments: &Arguments) -> Result<(), String> {
             Ok(mut manager) => {
                 log::info!("listening to Asterisk");
                 told.clear();
-                watch(&mut manager, &mut tries, started)
+                watch(&mut manager, &mut tries, &writer, started)
             }
             Err(error) => error.to_string(),
         };
@@ -76,18 +84,21 @@ fn guard(arguments: &Arguments) -> Result<(), String> {
 }
 
 /// Until the connection ends: why it did.
-fn watch(manager: &mut Manager, tries: &mut Tries, started: Instant) -> String {
+fn watch(manager: &mut Manager, tries: &mut Tries, writer: &Writer, started: Instant) -> String {
     loop {
         let events = match manager.events() {
             Ok(events) => events,
             Err(error) => return error.to_string(),
         };
         let now = started.elapsed();
-        let mut news = News::default();
+        let (mut news, mut wrong) = (News::default(), Vec::new());
         for event in events {
             match event {
                 Event::Succeeded(address) => news.known.extend(tries.succeeded(address, now)),
-                Event::Failed(address) => news.banned.extend(tries.failed(address, now)),
+                Event::Failed { from, phone } => {
+                    news.banned.extend(tries.failed(from, now));
+                    wrong.push((from, phone));
+                }
             }
         }
         if !news.is_empty() {
@@ -100,6 +111,7 @@ fn watch(manager: &mut Manager, tries: &mut Tries, started: Instant) -> String {
                 ),
             }
         }
+        writer.wrong_passwords(wrong, now, !news.banned.is_empty());
     }
 }
 
