@@ -31,15 +31,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Subject {
-    /// What happens now: legs by room, engines, real time, refusals
+    /// What happens now: legs by room, engines, real time, refusals, who is kept out
     ///
     /// Asks the running daemon. A leg is one phone's audio: its state is idle, ringing, connected, translating,
-    /// disconnecting, disconnected or error; frames are of 20 ms; lost ones are named with their reason. The exit code is
-    /// 2 where the daemon is not there.
+    /// disconnecting, disconnected or error; frames are of 20 ms; lost ones are named with their reason. Kept out is who
+    /// told wrong passwords or came from outside the LAN, as dragoman-guard writes it down. The exit code is 2 where the
+    /// daemon is not there; who is kept out is shown all the same.
     ///
     /// Examples: `dragoman status --watch` while somebody calls; `dragoman status --json | jq .legs`.
     #[command(verbatim_doc_comment)]
-    Status(live::Args),
+    Status(live::StatusArgs),
     /// The rooms that can be dialled, and who is in them
     ///
     /// Asks the running daemon, as `dragoman status` does. The exit code is 2 where it is not there.
@@ -86,8 +87,8 @@ pub fn main() -> ExitCode {
         Subject::Apps(apps) => apps.run().map(|()| true),
         Subject::Phones(phones) => phones.run().map(|()| true),
         Subject::Recordings(recordings) => recordings.run(),
-        Subject::Status(args) => live::show(live::Subject::Status, &args).map(|()| true),
-        Subject::Rooms(args) => live::show(live::Subject::Rooms, &args).map(|()| true),
+        Subject::Status(args) => live::status(&args).map(|()| true),
+        Subject::Rooms(args) => live::rooms(&args).map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
