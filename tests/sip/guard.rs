@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,6 +20,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 const BOX: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const GUESSERS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 9, 0, 3)];
+/// A phone with another box's number.
+const LOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 4);
+/// No address of a LAN.
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 
 /// Whether this network is a namespace of the tests' own, whose firewall and addresses may be changed.
 fn is_private() -> bool {
@@ -36,6 +41,11 @@ pub(crate) fn take_addresses<'a>(addresses: impl Iterator<Item = &'a Ipv4Addr>) 
     }
 }
 
+/// The guard's file.
+fn state(rig: &Rig) -> PathBuf {
+    rig.path("guard/state.json")
+}
+
 pub(crate) fn start_guard(rig: &Rig) -> Process {
     let password = rig.path("guard-password");
     let mut file = fs::File::options()
@@ -48,7 +58,7 @@ pub(crate) fn start_guard(rig: &Rig) -> Process {
     writeln!(file, "{}", rig.asterisk.ari().password).expect("written");
     let mut command = Command::new(program("dragoman-guard").expect("it is built"));
     command.arg("--manager").arg(format!("127.0.0.1:{}", rig.asterisk.options().manager_port));
-    command.arg("--password-file").arg(password);
+    command.arg("--password-file").arg(password).arg("--state").arg(state(rig));
     let mut guard = Process::spawn("guard", &command, &rig.path("guard.log")).expect("it starts");
     let log = rig.path("guard.log");
     let listens = || fs::read_to_string(&log).is_ok_and(|text| text.contains("listening"));
@@ -77,14 +87,41 @@ fn guess(from: Ipv4Addr, server: SocketAddr, over: &AtomicBool) -> u32 {
     answered
 }
 
+/// What a technician sees where no daemon runs.
+fn kept_out(rig: &Rig) -> String {
+    let mut command = Command::new(program("dragoman").expect("it is built"));
+    command.arg("status").arg("--socket").arg(rig.path("no-daemon")).arg("--guard").arg(state(rig));
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The line about `from`.
+fn line(text: &str, from: Ipv4Addr) -> &str {
+    let is_about = |line: &&str| line.trim_start().starts_with(&from.to_string());
+    text.lines().find(is_about).unwrap_or_else(|| panic!("nothing of {from}: {text}"))
+}
+
+/// Registers once with a wrong password, or is refused before. What it is answered at last.
+fn mistype(from: Ipv4Addr, server: SocketAddr, user: &str) -> String {
+    let raw = Raw::new(from.into(), server);
+    raw.send(raw.request("REGISTER", user, 1, "").as_bytes());
+    let answer = raw.receive(PATIENCE).expect("an answer");
+    let Some(header) = wrong_password(user, &answer, server) else { return answer };
+    raw.send(raw.request("REGISTER", user, 2, &header).as_bytes());
+    raw.receive(PATIENCE).expect("an answer")
+}
+
 /// Row 32 of the fault matrix.
 #[test]
 #[ignore = "needs a network of its own, which `cargo xtask test` gives it as root"]
 fn who_guesses_is_banned_before_the_tenth_try_and_a_caller_notices_nothing() {
-    take_addresses([BOX].iter().chain(&GUESSERS));
+    take_addresses([BOX, LOST, OUTSIDE].iter().chain(&GUESSERS));
     let server = SocketAddr::from((BOX, 5060));
     let rig = Rig::start(|options| options.sip = server);
-    let _guard = start_guard(&rig);
+    let mut guard = start_guard(&rig);
+    assert!(mistype(OUTSIDE, server, "101").starts_with("SIP/2.0 403"));
+    assert!(mistype(LOST, server, "666").starts_with("SIP/2.0 401"));
     let known = &rig.asterisk.phones()[1];
     let account = Account::new(&known.extension, &server.to_string(), Some(known.secret.clone()));
     let (phone, _events) =
@@ -116,6 +153,31 @@ fn who_guesses_is_banned_before_the_tenth_try_and_a_caller_notices_nothing() {
         assert!(log.contains(&format!("{from} is banned")), "{log}");
     }
     assert!(!log.contains(&rig.asterisk.ari().password));
+    // A second after the last guess it is written.
+    let is_told = || kept_out(&rig).matches(" banned for ").count() == GUESSERS.len();
+    guard.wait_until("tell who is banned", 5 * SECOND, is_told).expect("it is told");
+    assert_is_told(&rig);
+}
+
+/// Who was kept out above, and why.
+fn assert_is_told(rig: &Rig) {
+    let text = kept_out(rig);
+    assert!(text.starts_with("kept out\n"), "{text}");
+    for from in GUESSERS {
+        let line = line(&text, from);
+        assert!(
+            line.contains(" banned for 14 min ") && line.contains(" wrong passwords for 101, last "),
+            "{text}"
+        );
+    }
+    assert!(line(&text, LOST).contains(": 1 wrong password for no phone of the box, last "), "{text}");
+    assert!(line(&text, OUTSIDE).contains(": not of the LAN"), "{text}");
+    let file = fs::read_to_string(state(rig)).expect("a file");
+    assert!(!file.contains(&rig.asterisk.ari().password), "{file}");
+    assert_eq!(state(rig).metadata().expect("a file").permissions().mode() & 0o777, 0o644);
+    let (_, lifts) = text.split_once("this does: ").expect("what lifts a ban");
+    let lifted = Command::new("sh").arg("-c").arg(lifts.lines().next().expect("a line")).status();
+    assert!(lifted.is_ok_and(|status| status.success()), "{text}");
 }
 
 /// An answer without what differs in any two.
