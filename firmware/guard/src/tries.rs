@@ -14,6 +14,9 @@ pub const MOST_BANS: usize = 4_096;
 /// Wrong passwords within [`WINDOW`] that earn a ban. What is under way when the ban comes makes a few more.
 const MOST_TRIES: usize = 4;
 const WINDOW: Duration = Duration::from_secs(600);
+/// What comes from a banned source so soon was under way; later, somebody has lifted the ban, or the kernel did not take
+/// it.
+const UNDER_WAY: Duration = Duration::from_secs(10);
 /// How long an address counts as a phone's own after a right password.
 pub const KNOWN: Duration = Duration::from_secs(2 * 3_600);
 /// Right passwords that come sooner after the first do not make it longer.
@@ -58,7 +61,7 @@ pub struct Tries {
     failed: LruCache<Source, [Option<Duration>; MOST_TRIES]>,
     /// Since when each address is known.
     known: LruCache<IpAddr, Duration>,
-    /// When each ban ends.
+    /// When each ban began.
     banned: LruCache<Source, Duration>,
 }
 
@@ -93,7 +96,7 @@ impl Tries {
         let source = Source::of(address)?;
         let since = |then: &Duration| now.saturating_sub(*then);
         if self.known.peek(&address.to_canonical()).is_some_and(|then| since(then) < KNOWN)
-            || self.banned.peek(&source).is_some_and(|until| now < *until)
+            || self.banned.peek(&source).is_some_and(|then| since(then) < UNDER_WAY)
         {
             return None;
         }
@@ -104,7 +107,7 @@ impl Tries {
             return None;
         }
         self.failed.pop(&source);
-        self.banned.put(source, now + BAN);
+        self.banned.put(source, now);
         Some(source)
     }
 }
@@ -131,6 +134,16 @@ mod tests {
         assert_eq!(tries_until_ban(&mut tries, from, Duration::ZERO, SECOND), Some(4));
         assert_eq!(tries.failed(from, 10 * SECOND), None, "it is banned already");
         assert_eq!(tries_until_ban(&mut tries, from, BAN + 5 * SECOND, SECOND), Some(4));
+    }
+
+    #[test]
+    fn what_was_under_way_counts_for_nothing_and_who_was_let_out_by_hand_is_banned_again() {
+        let mut tries = Tries::default();
+        let from = address("10.0.0.9");
+        assert_eq!(tries_until_ban(&mut tries, from, Duration::ZERO, SECOND), Some(4));
+        let under_way = Duration::from_millis(90);
+        assert_eq!(tries_until_ban(&mut tries, from, 4 * SECOND, under_way), None);
+        assert_eq!(tries_until_ban(&mut tries, from, 14 * SECOND, SECOND), Some(4));
     }
 
     #[test]
