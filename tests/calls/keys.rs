@@ -104,6 +104,11 @@ fn keys_of_an_interpreters_caller_are_confirmed_and_obeyed() {
     press(&mut call, &mut watch, "1", 1);
     assert!(watch.seen_since(0, "error").is_empty(), "{:#?}", watch.seen);
     call.hang_up().expect("a report");
+    watch.wait_for("leg_state", 2 * SECOND, |event| event["state"] == "disconnected");
+    let states = watch.seen_since(0, "leg_state").into_iter().map(|event| event["state"].clone());
+    let states: Vec<_> = states.collect();
+    let course = ["connected", "translating", "connected", "translating", "disconnecting", "disconnected"];
+    assert!(states.ends_with(&course.map(serde_json::Value::from)), "{states:?}");
 }
 
 /// Of the only leg.
