@@ -1,12 +1,13 @@
 //! The fault matrix's rows on engines, with their numbers, on a simulated clock: two engines, a leg, and a shell that
-//! does what the contract of `session::recovery` says.
+//! does what the contract of `session::recovery` says. Then the tiers that no request takes: an engine is asked anew, a
+//! part of the daemon is started anew.
 
 use std::time::Duration;
 
 use audio_path::Timestamp;
 use session::recovery::{
-    BreakerState, Chain, Engine, Failed, Failure, HealthState, Permit, Recovery, Serving, Standing, Step,
-    Tier,
+    BreakerState, Chain, Engine, Failed, Failure, HealthState, Permit, Recovery, RecoveryCounts, Reset,
+    Serving, Standing, Step, Tier,
 };
 
 const CLOUD: usize = 0;
@@ -295,4 +296,67 @@ fn a_short_hiccup_is_mended_by_a_retry_alone() {
     let counts = world.recovery.take_counts();
     assert_eq!((counts.get(Tier::Soft, true), counts.get(Tier::Soft, false)), (1, 0));
     assert!(world.log.switched.is_empty());
+}
+
+#[test]
+fn the_second_tier_asks_an_engine_that_failed_anew_within_five_seconds() {
+    let failures: [Weather; 2] = [
+        |at| if (10..12).contains(&at.as_secs()) { Err(Failure::Passing) } else { Ok(()) },
+        |at| if (10..12).contains(&at.as_secs()) { Err(Failure::Silent) } else { Ok(()) },
+    ];
+    for weather in failures {
+        let world = World::run(UP, weather, secs(60));
+        let (left, serving) = world.log.switched[0];
+        assert_eq!(serving, Serving::Engine(DEVICE), "the fallback serves meanwhile");
+        let anew = *world.log.asked.iter().find(|at| **at > left).expect("it is asked anew");
+        assert!(anew <= left + secs(5) + TICK, "left at {left:?}, asked at {anew:?}");
+    }
+}
+
+/// A part of the daemon that lives for so long each time, for ever at last, and what supervises it: when it was started
+/// anew, and what was counted of that within `how_long`.
+fn lives(lasting: &[Duration], how_long: Duration) -> (Vec<Duration>, RecoveryCounts) {
+    let (mut reset, mut counts, mut starts) = (Reset::new(), RecoveryCounts::default(), Vec::new());
+    let mut lives = lasting.iter();
+    let mut dies = lives.next().map(|lived| UP + *lived);
+    let mut now = UP;
+    while now < UP + how_long {
+        if reset.mended_at().is_some_and(|at| now >= at) && dies.is_none_or(|dies| now < dies) {
+            reset.mended();
+        }
+        if dies.is_some_and(|dies| now >= dies) {
+            let at = reset.died(now);
+            starts.push(at.since(UP));
+            dies = lives.next().map(|lived| at + *lived);
+        }
+        counts.include(reset.take_counts());
+        now = now + TICK;
+    }
+    (starts, counts)
+}
+
+fn resets(counts: RecoveryCounts) -> [u64; 2] {
+    [true, false].map(|success| counts.get(Tier::Reset, success))
+}
+
+#[test]
+fn the_last_tier_starts_a_part_anew_at_once_and_then_once_a_minute() {
+    let (starts, counts) = lives(&[secs(10), secs(2), secs(2), secs(0)], secs(600));
+    assert_eq!(starts, [secs(10), secs(70), secs(130), secs(190)]);
+    assert_eq!(resets(counts), [1, 3], "at last it lives");
+}
+
+#[test]
+fn a_part_that_lives_for_a_minute_each_time_is_never_waited_for() {
+    let (starts, counts) = lives(&[secs(10), secs(60), secs(100)], secs(600));
+    assert_eq!(starts, [secs(10), secs(70), secs(170)]);
+    assert_eq!(resets(counts), [3, 0]);
+}
+
+#[test]
+fn a_part_that_never_lives_is_started_ten_times_in_ten_minutes() {
+    let (starts, counts) = lives(&[secs(0); 100], secs(600));
+    assert_eq!(starts.len(), 11, "the last one is due: {starts:?}");
+    assert!(starts.windows(2).all(|pair| pair[1].abs_diff(pair[0]) == secs(60)));
+    assert_eq!(resets(counts), [0, 10]);
 }

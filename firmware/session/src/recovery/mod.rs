@@ -1,14 +1,15 @@
-//! What is done when engines fail: who is asked, how often, and who serves instead. Pure state machines: the time and
-//! every draw of chance are arguments, and no clock is read.
+//! What is done when engines fail, or parts of the daemon: who is asked, how often, and who serves instead. Pure state
+//! machines: the time and every draw of chance are arguments, and no clock is read.
 //!
-//! Three things are kept, by whoever does the I/O:
+//! Four things are kept, by whoever does the I/O:
 //!
 //! - one [`Engine`] for each configured engine, shared by all legs: its [`Breaker`], [`RetryBudget`] and [`Health`];
 //! - one [`Chain`] for each (leg, stage): which engine of the ordered list serves it now;
-//! - one [`Recovery`] for each (leg, stage, engine), or for each request where several are under way: what is next.
+//! - one [`Recovery`] for each (leg, stage, engine), or for each request where several are under way: what is next;
+//! - one [`Reset`] for each part of the daemon that may die alone: when it is started anew.
 //!
-//! Three tiers are here: a retry (soft), the engine asked anew beside the calls (hard), another engine (failover). The
-//! fourth, a restart of what nothing else mended, is for whoever runs the daemon.
+//! So there are four tiers: a retry (soft), the engine asked anew beside the calls (hard), another engine (failover), a
+//! part of the daemon started anew (reset). What cannot be started anew alone is for whoever runs the daemon.
 //!
 //! # How to call them
 //!
@@ -23,6 +24,8 @@
 //!    engine, whose [`Recovery::recovered`] is then called: it was proven meanwhile.
 //! 5. At [`Engine::next_probe`] an engine that nobody uses is probed: [`Engine::ask_again`], a short request, step 2. Where
 //!    it had failed, the probe is the second tier: it uses nothing of what was known, and is counted with its outcome.
+//! 6. Of a part that died, [`Reset::died`] is told, and it is started anew at the moment that this names. Where it lives
+//!    at [`Reset::mended_at`], or ends in order, [`Reset::mended`] is told.
 //!
 //! ```
 //! use std::time::Duration;
@@ -50,6 +53,7 @@ mod chain;
 mod engine;
 mod failure;
 mod health;
+mod reset;
 mod step;
 mod tiers;
 
@@ -60,5 +64,6 @@ pub use chain::{Chain, Serving};
 pub use engine::{Engine, Standing};
 pub use failure::Failure;
 pub use health::{Health, HealthState};
+pub use reset::Reset;
 pub use step::{Failed, RecoveryCounts, Step, Tier};
 pub use tiers::Recovery;

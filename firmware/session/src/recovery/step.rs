@@ -11,11 +11,13 @@ pub enum Tier {
     Hard,
     /// Another engine serves.
     Failover,
+    /// A part of the daemon that died is started anew.
+    Reset,
 }
 
 impl Tier {
     /// All, mildest first.
-    pub const ALL: [Self; 3] = [Self::Soft, Self::Hard, Self::Failover];
+    pub const ALL: [Self; 4] = [Self::Soft, Self::Hard, Self::Failover, Self::Reset];
 
     /// The tier as metrics spell it.
     pub const fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Tier {
             Self::Soft => "soft",
             Self::Hard => "hard",
             Self::Failover => "failover",
+            Self::Reset => "reset",
         }
     }
 }

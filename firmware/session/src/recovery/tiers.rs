@@ -153,7 +153,7 @@ mod tests {
         leg.succeeds(9_000);
         let counts = leg.recovery.take_counts();
         let pairs = Tier::ALL.map(|tier| (counts.get(tier, true), counts.get(tier, false)));
-        assert_eq!(pairs, [(0, 2), (0, 0), (1, 0)]);
+        assert_eq!(pairs, [(0, 2), (0, 0), (1, 0), (0, 0)]);
         assert!(!leg.recovery.is_mending());
     }
 
