@@ -56,6 +56,21 @@ fn engines_that_work_are_shown_with_their_times() {
 }
 
 #[test]
+fn an_engine_in_no_chain_is_told_of_and_not_asked() {
+    let tables = "[engine.forgotten]\nkind = \"wyoming\"\nurl = \"tcp://127.0.0.1:1\"\n";
+    let clouds = Clouds::start_and(tables);
+    let (well, report) = clouds.checked(None);
+    assert!(well && engines(&report, |line| line["engine"] == "forgotten").is_empty(), "{report:#}");
+    assert_eq!(report["idle"][0]["engine"], "forgotten", "{report:#}");
+    let table = String::from_utf8(clouds.check(&[], None).stdout).expect("text");
+    let line = table.lines().find(|line| line.starts_with("forgotten: ")).expect("it is told of");
+    assert!(
+        line.contains("in no chain") && line.contains("put \"forgotten\" into asr or tts of [engines]"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_wrong_key_is_told_and_who_works_is_enough() {
     let clouds = Clouds::start_with("another-key", None);
     let (well, report) = clouds.checked(None);

@@ -105,7 +105,7 @@ fn check(args: &Check) -> Result<bool, String> {
     let config = config::load(&args.config).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    let report = Report::new(&runtime.block_on(check::all(&config))?);
+    let report = Report::new(&runtime.block_on(check::all(&config))?, &config.engines.idle);
     let text = if args.json {
         serde_json::to_string(&report).map_err(|error| error.to_string())? + "\n"
     } else {

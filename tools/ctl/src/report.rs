@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use dragomand::clients::Trial;
+use dragomand::config::Idle;
 use engines::Failure;
 use serde::Serialize;
 
@@ -13,6 +14,15 @@ pub(crate) struct Report {
     engines: Vec<Line>,
     /// Stages without one.
     lost: Vec<&'static str>,
+    /// Engines that were not tried, since they stand in no chain.
+    idle: Vec<Unused>,
+}
+
+/// An engine that nobody asks.
+#[derive(Debug, Serialize)]
+struct Unused {
+    engine: String,
+    advice: String,
 }
 
 /// What came of trying one.
@@ -37,13 +47,23 @@ struct Fault {
 }
 
 impl Report {
-    pub(crate) fn new(trials: &[Trial]) -> Self {
+    pub(crate) fn new(trials: &[Trial], idle: &[Idle]) -> Self {
         let engines: Vec<Line> = trials.iter().map(Line::new).collect();
         let works = |stage: &str| {
             engines.iter().any(|line| line.stage == stage && line.alone && line.fault.is_none())
         };
         let lost: Vec<_> = ["asr", "mt", "tts"].into_iter().filter(|stage| !works(stage)).collect();
-        Self { ok: lost.is_empty(), engines, lost }
+        Self { ok: lost.is_empty(), engines, lost, idle: idle.iter().map(Unused::new).collect() }
+    }
+}
+
+impl Unused {
+    fn new(Idle { name, chains }: &Idle) -> Self {
+        let chains = chains.join(" or ");
+        let advice = format!(
+            "it stands in no chain and is never asked; to have it asked, put \"{name}\" into {chains} of [engines]"
+        );
+        Self { engine: name.clone(), advice }
     }
 }
 
@@ -86,6 +106,9 @@ impl fmt::Display for Report {
                 Some(fault) => writeln!(f, "{} ({})", fault.advice, fault.detail)?,
             }
         }
+        for Unused { engine, advice } in &self.idle {
+            writeln!(f, "{engine}: {advice}")?;
+        }
         match self.lost.as_slice() {
             [] => writeln!(f, "Each stage has an engine that works."),
             lost => writeln!(f, "No engine works for {}: calls cannot be interpreted.", lost.join(", ")),
@@ -109,8 +132,10 @@ mod tests {
     #[test]
     fn a_stage_is_well_where_one_of_its_engines_works() {
         let wrong = Some(FailureKind::Credential);
-        let report =
-            Report::new(&[trial("asr", wrong), trial("asr", None), trial("mt", None), trial("tts", None)]);
+        let report = Report::new(
+            &[trial("asr", wrong), trial("asr", None), trial("mt", None), trial("tts", None)],
+            &[],
+        );
         assert!(report.ok);
         let lines: Vec<_> = report.to_string().lines().map(str::to_owned).collect();
         assert_eq!(lines[2], "asr      cloud    120 ms    120 ms  works");
@@ -121,14 +146,14 @@ mod tests {
     fn who_only_goes_on_with_what_it_heard_cannot_do_a_stage_alone() {
         let goes_on = |stage| Trial { alone: false, ..trial(stage, None) };
         let mut trials = vec![trial("asr", None), goes_on("mt"), goes_on("tts")];
-        assert_eq!(Report::new(&trials).lost, ["mt", "tts"]);
+        assert_eq!(Report::new(&trials, &[]).lost, ["mt", "tts"]);
         trials.extend([trial("mt", None), trial("tts", None)]);
-        assert!(Report::new(&trials).ok);
+        assert!(Report::new(&trials, &[]).ok);
     }
 
     #[test]
     fn a_stage_without_one_is_named() {
-        let report = Report::new(&[trial("asr", None), trial("mt", Some(FailureKind::Quota))]);
+        let report = Report::new(&[trial("asr", None), trial("mt", Some(FailureKind::Quota))], &[]);
         assert!(!report.ok);
         assert_eq!(report.lost, ["mt", "tts"]);
         assert!(report.to_string().ends_with("No engine works for mt, tts: calls cannot be interpreted.\n"));

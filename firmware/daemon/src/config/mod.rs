@@ -27,7 +27,7 @@ pub use apps::Apps;
 pub use asterisk::Ari;
 pub use directory::Directory;
 pub(crate) use engines::DEVICE;
-pub use engines::{Asr, Engine, Engines, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
+pub use engines::{Asr, Engine, Engines, Idle, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
 use file::File;
 pub use glossary::Terms;
 pub use health::Health;

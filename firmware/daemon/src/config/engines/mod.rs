@@ -40,6 +40,17 @@ pub struct Engines {
     pub emotion: Vec<Engine<Service>>,
     /// Terms that are to be translated in one way.
     pub glossary: Arc<[Terms]>,
+    /// Those that stand in no chain.
+    pub idle: Vec<Idle>,
+}
+
+/// An engine that stands in no chain: nobody asks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// As the configuration calls it.
+    pub name: String,
+    /// The chains that it could stand in.
+    pub chains: Vec<&'static str>,
 }
 
 /// An engine of a chain.
@@ -59,6 +70,11 @@ impl Engines {
         let services = services.chain(self.tts.iter().filter_map(|engine| engine.provider.service()));
         let services = services.chain(self.emotion.iter().map(|engine| &engine.provider));
         services.filter_map(|service| service.key.as_ref())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let interpreters = names(&self.asr).chain(names(&self.mt)).chain(names(&self.tts));
+        interpreters.chain(names(&self.emotion))
     }
 
     pub(super) fn read(
@@ -108,7 +124,9 @@ impl Engines {
                 None => Vec::new(),
             },
             glossary,
+            idle: Vec::new(),
         };
+        engines.idle = all.idle(|name| engines.names().any(|used| used == name));
         engines.join_stages().map_err(|message| (None, message))?;
         Ok(engines)
     }
@@ -149,6 +167,10 @@ impl Engines {
         }
         Ok(())
     }
+}
+
+fn names<P>(chain: &[Engine<P>]) -> impl Iterator<Item = &str> {
+    chain.iter().map(|engine| engine.name.as_str())
 }
 
 fn speech_names<P>(chain: &[Engine<P>], is_speech: impl Fn(&P) -> bool) -> Vec<&str> {

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::address::endpoint;
 use super::service::service;
-use super::{Asr, DEVICE, Engine, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
+use super::{Asr, DEVICE, Engine, Idle, Mt, Service, SpeechToSpeech, SpeechVendor, Tts};
 use crate::config::Fault;
 use crate::config::file::{Chain, EngineTable, KindOfEngine};
 use crate::config::glossary::Terms;
@@ -37,6 +37,17 @@ impl Provider {
         };
         let Place::Service(service) = self.place else { return None };
         Some(SpeechToSpeech { vendor, service, spoken: false })
+    }
+
+    /// The chains that it can stand in.
+    fn chains(&self) -> Vec<&'static str> {
+        let chains = [
+            ("asr", self.clone().asr().is_some()),
+            ("mt", self.clone().mt().is_some()),
+            ("tts", self.clone().tts().is_some()),
+            ("emotion", self.clone().emotion().is_some()),
+        ];
+        chains.into_iter().filter_map(|(chain, can)| can.then_some(chain)).collect()
     }
 
     pub(super) fn emotion(self) -> Option<Service> {
@@ -87,6 +98,12 @@ impl Provider {
 pub(super) struct Named(pub(super) BTreeMap<String, Provider>);
 
 impl Named {
+    /// Those that stand in no chain.
+    pub(super) fn idle(&self, is_used: impl Fn(&str) -> bool) -> Vec<Idle> {
+        let idle = self.0.iter().filter(|(name, _)| !is_used(name));
+        idle.map(|(name, provider)| Idle { name: name.clone(), chains: provider.chains() }).collect()
+    }
+
     /// The chain `names` of one stage; without one, the device alone.
     pub(super) fn chain<P>(
         &self,
