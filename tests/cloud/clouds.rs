@@ -13,7 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const AURA: &str = "deepgram-aura";
+/// By what a cloud hears and speaks where nothing else is planned.
+const USUAL: [&str; 2] = ["deepgram-listen", "deepgram-aura"];
 pub(crate) const KEY: &str = "test-key-1";
 pub(crate) const WORDS: [&str; 4] =
     ["good morning to you all", "where is the station", "thank you very much", "see you soon"];
@@ -51,7 +52,9 @@ pub(crate) struct Plan {
     pub(crate) languages: u64,
     /// What the configuration has besides.
     pub(crate) tables: String,
-    /// By what the first cloud speaks.
+    /// By what the first cloud hears.
+    pub(crate) hears: &'static str,
+    /// By what it speaks.
     pub(crate) speaks: &'static str,
     /// Who the daemon asks for names.
     pub(crate) name_server: Option<IpAddr>,
@@ -66,6 +69,7 @@ pub(crate) struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         let elsewhere = [None, None, None];
+        let [hears, speaks] = USUAL;
         Self {
             key: KEY,
             elsewhere,
@@ -77,7 +81,8 @@ impl Default for Plan {
             alone: false,
             languages: 2,
             tables: String::new(),
-            speaks: AURA,
+            hears,
+            speaks,
             name_server: None,
             small_disk: None,
             trusted: None,
@@ -129,17 +134,17 @@ impl Cloud {
     }
 
     pub(crate) fn tables(&self, name: &str, key_file: &Path, elsewhere: [Option<String>; 3]) -> String {
-        self.tables_speaking(name, key_file, AURA, elsewhere)
+        self.tables_by(name, key_file, USUAL, elsewhere)
     }
 
-    fn tables_speaking(
+    fn tables_by(
         &self,
         name: &str,
         key_file: &Path,
-        speaks: &str,
+        [hears, speaks]: [&str; 2],
         elsewhere: [Option<String>; 3],
     ) -> String {
-        let stages = [("asr", "deepgram-listen", "ws"), ("mt", "deepl", "http"), ("tts", speaks, "ws")];
+        let stages = [("asr", hears, "ws"), ("mt", "deepl", "http"), ("tts", speaks, "ws")];
         let mut text = String::new();
         for (((stage, kind, scheme), line), elsewhere) in stages.iter().zip(&self.lines).zip(elsewhere) {
             let url = elsewhere.unwrap_or_else(|| format!("{scheme}://{}", line.address));
@@ -195,7 +200,7 @@ impl Clouds {
             path
         };
         let tables = [
-            first.tables_speaking("first", &file("first", plan.key), plan.speaks, plan.elsewhere),
+            first.tables_by("first", &file("first", plan.key), [plan.hears, plan.speaks], plan.elsewhere),
             spare.tables("spare", &file("spare", KEY), [None, None, None]),
         ];
         let configuration = format!(

@@ -11,6 +11,7 @@ mod failing;
 mod feelings;
 mod flapping;
 mod floods;
+mod flux;
 mod foresight;
 mod glossary;
 mod interpreting;
