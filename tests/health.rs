@@ -42,6 +42,8 @@ fn metrics_are_text_that_a_scraper_reads() {
         "active_channels 1.0",
         "service_health{component=\"asr\",engine=\"device\"}",
         "recoveries_total{component=\"tts\",tier=\"hard\",success=\"false\"} 0",
+        "recoveries_total{component=\"tts\",tier=\"reset\",success=\"false\"} 0",
+        "recoveries_total{component=\"web\",tier=\"reset\",success=\"true\"} 0",
         "frames_dropped_total{reason=",
         "queue_depth{queue=\"input\"} 0.0",
         "queue_depth{queue=\"playback\"} 0.0",

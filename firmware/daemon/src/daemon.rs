@@ -18,6 +18,7 @@ use crate::logging;
 use crate::media;
 use crate::memory;
 use crate::report::Report;
+use crate::supervision::{Part, Parts, supervise};
 use crate::switchboard::Switchboard;
 use crate::watcher::Watcher;
 use crate::web;
@@ -44,6 +45,7 @@ const RECORDINGS_DEADLINE: Duration = Duration::from_secs(5);
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     logging::start();
+    logging::tell_faults();
     if std::env::var_os(ALLOCATION_TRAP).is_some_and(|trap| trap == "abort") {
         rt_sys::alloc::abort_on_violation();
     }
@@ -73,7 +75,7 @@ async fn serve(config: Config) -> Result<(), String> {
     })?;
     let control = ControlSocket::bind(&config.control)
         .map_err(|error| format!("control.socket {}: {error}", config.control.display()))?;
-    let lines = doors::open(&config.ports)?;
+    let (doors, lines) = doors::open(&config.ports)?;
     let outside = Outside::new(&config.engines, config.languages()).map_err(|failure| failure.to_string())?;
     let (media, media_events) =
         media::start(&config.media).map_err(|error| format!("no media thread: {error}"))?;
@@ -83,17 +85,24 @@ async fn serve(config: Config) -> Result<(), String> {
     let hub = Arc::new(Hub::new(config, media, outside));
     remember(&hub, &watcher);
     hub.config.apps.iter().for_each(Apps::prepare);
-    let engines = Arc::clone(&hub);
-    tokio::spawn(async move { engines.outside.watch(|| engines.config.notices(&engines.directory())).await });
-    tokio::spawn(web::serve(Arc::clone(&hub)));
+    keep(
+        &hub,
+        |parts| &parts.engines,
+        |hub| async move {
+            hub.outside.watch(|| hub.config.notices(&hub.directory())).await;
+        },
+    );
+    keep(&hub, |parts| &parts.web, web::serve);
+    keep_one(&hub, |parts| &parts.control, control, |control, hub| async move { control.serve(&hub).await });
     if let Some(ari) = hub.config.asterisk.clone() {
-        tokio::spawn(asterisk::run(Arc::clone(&hub), ari));
+        keep(&hub, |parts| &parts.asterisk, move |hub| asterisk::run(hub, ari.clone()));
     }
-
+    for door in doors {
+        keep_one(&hub, |parts| &parts.doors, door, |door, _| async move { door.serve().await });
+    }
     match Keys::bind(&hub.config.pipes) {
         Ok(keys) => {
-            let hub = Arc::clone(&hub);
-            tokio::spawn(async move { keys.serve(&hub).await });
+            keep_one(&hub, |parts| &parts.keys, keys, |keys, hub| async move { keys.serve(&hub).await });
         }
         Err(error) => {
             log::warn!("keys of the phones are not heard: {}: {error}", hub.config.pipes.display());
@@ -107,7 +116,6 @@ async fn serve(config: Config) -> Result<(), String> {
         outcome = switchboard.run() => {
             outcome.map_err(|error| format!("serving {}: {error}", hub.config.pipes.display()))
         }
-        () = control.serve(&hub) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
@@ -124,9 +132,32 @@ async fn serve(config: Config) -> Result<(), String> {
 fn remember(hub: &Arc<Hub>, watcher: &Watcher) {
     let directory = &hub.config.memory;
     match watcher.scan().and_then(|present| hub.memory.open(directory, &present)) {
-        Ok(()) => drop(tokio::spawn(memory::serve(Arc::clone(hub)))),
+        Ok(()) => keep(hub, |parts| &parts.memory, memory::serve),
         Err(error) => log::error!("calls.memory {}: {error}; nothing of a call is kept", directory.display()),
     }
+}
+
+/// Has a part served beside all others, and started anew where it dies.
+fn keep<F>(hub: &Arc<Hub>, part: fn(&Parts) -> &Part, serve: impl Fn(Arc<Hub>) -> F + Send + Sync + 'static)
+where
+    F: Future<Output = ()> + Send,
+{
+    let hub = Arc::clone(hub);
+    tokio::spawn(async move { supervise(part(&hub.parts), || serve(Arc::clone(&hub))).await });
+}
+
+/// The same for a part that keeps what it was opened with.
+fn keep_one<T, F>(
+    hub: &Arc<Hub>,
+    part: fn(&Parts) -> &Part,
+    opened: T,
+    serve: impl Fn(Arc<T>, Arc<Hub>) -> F + Send + Sync + 'static,
+) where
+    T: Send + Sync + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let opened = Arc::new(opened);
+    keep(hub, part, move |hub| serve(Arc::clone(&opened), hub));
 }
 
 /// A disk that stalls keeps nobody from stopping.

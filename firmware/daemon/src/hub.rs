@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audio_path::{LegId, MediaEvent, MediaEventKind, SegmentId, Timestamp};
@@ -23,6 +23,7 @@ use crate::memory::Memory;
 use crate::recording::Recorder;
 use crate::report::{self, Report};
 use crate::rooms::{Pauses, Rooms};
+use crate::supervision::{self, Part, Parts};
 use crate::tally::{FrameTotals, LegTally, Tally};
 use crate::tap::{RoomName, RoomTap, Taps};
 use crate::web::offers::Offers;
@@ -68,7 +69,9 @@ pub struct Hub {
     /// New phones' accounts.
     pub(crate) offers: Offers,
     started: Timestamp,
-    health_at: OnceLock<SocketAddr>,
+    health_at: Mutex<Option<SocketAddr>>,
+    /// What can be started anew alone.
+    pub(crate) parts: Parts,
     legs: Mutex<Legs>,
     lines: broadcast::Sender<Arc<str>>,
 }
@@ -193,7 +196,8 @@ impl Hub {
             pauses: Mutex::default(),
             offers: Offers::default(),
             started: now(),
-            health_at: OnceLock::new(),
+            health_at: Mutex::default(),
+            parts: Parts::default(),
             legs: Mutex::default(),
             lines,
         }
@@ -356,8 +360,16 @@ impl Hub {
     /// Its health is told at `address`.
     pub fn serves_health_at(&self, address: SocketAddr) {
         log::info!("health is told at http://{address}/healthz");
-        // There is one server.
-        let _first = self.health_at.set(address);
+        *self.health_at() = Some(address);
+    }
+
+    fn health_at(&self) -> MutexGuard<'_, Option<SocketAddr>> {
+        self.health_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that can be started anew alone, legs' workers included.
+    pub(crate) fn all_parts(&self) -> impl Iterator<Item = &Part> {
+        self.parts.all().into_iter().chain(self.outside.workers())
     }
 
     /// How many legs there are.
@@ -482,12 +494,13 @@ impl Hub {
             "version": env!("CARGO_PKG_VERSION"),
             "engines": report::engines(&self.outside.report()),
             "glossary": self.outside.glossary_report(),
-            "health": self.health_at.get().map(ToString::to_string),
+            "health": self.health_at().map(|address| address.to_string()),
             "recording": self.recorder.report(),
             "own_voices": self.outside.transport.profiles.report(),
             "translation_cache": self.outside.translations.report(),
             "listeners_cut_off": self.taps.cut_off(),
             "notices": self.outside.notices.count(),
+            "resets": supervision::report(self.all_parts()),
             "legs": legs,
             "media": self.media.status(),
             "rooms": rooms,

@@ -24,6 +24,7 @@ pub mod ports;
 pub mod recording;
 pub mod report;
 mod rooms;
+mod supervision;
 mod switchboard;
 pub mod tally;
 pub mod tap;

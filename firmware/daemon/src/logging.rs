@@ -1,3 +1,4 @@
+use std::backtrace::Backtrace;
 use std::io::Write as _;
 
 use log::Level;
@@ -19,6 +20,19 @@ pub(crate) fn start() {
     }
     // A second logger can only mean that a test set up its own.
     let _set_up_already = builder.try_init();
+}
+
+/// Has faults of ours told in a line each, in place of the library's words: these quote what was at hand, and what is said
+/// in a call is nobody's above debug.
+pub(crate) fn tell_faults() {
+    std::panic::set_hook(Box::new(|fault| {
+        // The media thread may: it has ended.
+        rt_sys::alloc::allow_in_this_thread();
+        let (file, line) = fault.location().map_or(("?", 0), |place| (place.file(), place.line()));
+        let version = env!("CARGO_PKG_VERSION");
+        log::error!("a fault in dragomand {version} at {file}:{line}; report it with this line");
+        log::debug!("{fault}\n{}", Backtrace::capture());
+    }));
 }
 
 /// Tells systemd, where it started us.

@@ -13,6 +13,7 @@ use session::room::Remembered;
 use tokio::sync::Notify;
 
 use crate::hub::Hub;
+use crate::supervision::end_of;
 
 const SUFFIX: &str = ".json";
 /// Ends the name of a file in the making.
@@ -140,7 +141,7 @@ pub(crate) async fn serve(hub: Arc<Hub>) {
         hub.memory.changed.notified().await;
         let writer = Arc::clone(&hub);
         if let Err(error) = tokio::task::spawn_blocking(move || writer.memory.save()).await {
-            log::error!("what is known of callers was not written: {error}");
+            log::error!("what is known of callers was not written: {}", end_of(&error));
         }
     }
 }

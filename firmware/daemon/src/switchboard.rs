@@ -12,6 +12,7 @@ use crate::leg::{self, Destination, Line};
 use crate::leg_name::LegName;
 use crate::media::MediaEvents;
 use crate::rooms::Place;
+use crate::supervision::end_of;
 use crate::watcher::{Sighting, Watcher};
 
 /// Starts a leg for each pair of pipes, ends it with them, and passes on what the media thread says.
@@ -69,7 +70,7 @@ impl Switchboard {
         }
         for leg in legs {
             if let Err(error) = leg.task.await {
-                log::error!("a leg's task failed: {error}");
+                log::error!("a leg's task failed: {}", end_of(&error));
             }
         }
     }

@@ -37,6 +37,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::config;
 use crate::hub::{Hub, now};
+use crate::supervision::end_of;
 use allowance::Allowance;
 use counts::{Counts, Refusal};
 pub use request::{Asked, Refused, Request, Wants, parse};
@@ -200,7 +201,7 @@ async fn current(file: &Path) -> Option<SecretString> {
     let reason = match read {
         Ok(Ok(Ok(token))) => return Some(token),
         Ok(Ok(Err(reason))) => reason,
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => end_of(&error).to_owned(),
         Err(_) => "it is not read in time".to_owned(),
     };
     log::warn!("apps.token_file {}: {reason}", file.display());

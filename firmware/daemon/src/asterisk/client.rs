@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::calls::Mend;
 use super::message::{Channel, Event};
-use super::{Cause, Order, lock};
+use super::{Cause, Order};
 use crate::clients::http;
 use crate::clients::websocket::{NotOpened, Received, Socket};
 use crate::config::Ari;
@@ -43,13 +43,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// Watches and commands Asterisk for ever.
 pub(crate) async fn run(hub: Arc<Hub>, ari: Ari) {
-    let Some(mut orders) = lock(&hub.asterisk.taken).take() else { return };
+    let mut orders = hub.asterisk.taken.lock().await;
     let client = Client { hub: &hub, authorization: authorization(&ari), ari: &ari };
     let mut wait = FIRST_WAIT;
     let mut told = None;
     loop {
         let (served, failure) = client.serve(&mut orders).await;
-        hub.asterisk.is_connected(false);
         if served {
             (wait, told) = (FIRST_WAIT, None);
         }
@@ -81,7 +80,7 @@ impl Client<'_> {
             Err(failure) => return (false, failure),
         };
         log::info!("Asterisk is under control");
-        self.hub.asterisk.is_connected(true);
+        let _connected = self.hub.asterisk.connected();
         loop {
             if let Err(failure) = self.step(&mut events, orders).await {
                 return (true, failure);

@@ -76,8 +76,8 @@ pub struct Asterisk {
     calls: Mutex<Calls>,
     control: Mutex<Control>,
     orders: mpsc::Sender<Order>,
-    /// Until the client takes them.
-    taken: Mutex<Option<mpsc::Receiver<Order>>>,
+    /// Held by the client.
+    taken: tokio::sync::Mutex<mpsc::Receiver<Order>>,
     let_go: Mutex<Vec<String>>,
     /// There are legs to let go.
     pub(crate) some_to_let_go: Notify,
@@ -91,7 +91,7 @@ impl Asterisk {
             calls: Mutex::default(),
             control: Mutex::new(if is_controlled { Control::Lost } else { Control::Off }),
             orders,
-            taken: Mutex::new(Some(taken)),
+            taken: tokio::sync::Mutex::new(taken),
             let_go: Mutex::default(),
             some_to_let_go: Notify::new(),
         }
@@ -181,13 +181,24 @@ impl Asterisk {
         }
     }
 
-    fn is_connected(&self, yes: bool) {
-        *lock(&self.control) = if yes { Control::Connected } else { Control::Lost };
+    /// It is under control as long as what this gives lives, be that ended by a panic.
+    fn connected(&self) -> Connected<'_> {
+        *lock(&self.control) = Control::Connected;
+        Connected(self)
     }
 
     fn let_go(&self, leg: String) {
         lock(&self.let_go).push(leg);
         self.some_to_let_go.notify_one();
+    }
+}
+
+/// Asterisk is under control.
+struct Connected<'a>(&'a Asterisk);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.control) = Control::Lost;
     }
 }
 

@@ -9,6 +9,7 @@ use session::recovery::{Backoff, Chain, Failed, Permit, Recovery, Serving, Step}
 
 use super::stage::{Shared, Stage, lock, meaning};
 use crate::hub::now;
+use crate::supervision::caught;
 
 /// Of all draws so many: a new line is there within the time of a first wait, connecting included.
 const NEW_LINE_DRAWS: u32 = u32::MAX / 5 * 4;
@@ -56,6 +57,17 @@ impl<P> Line<P> {
     /// Whether any engine answers, as far as is known.
     pub(super) fn is_served(&self) -> bool {
         matches!(self.choose(false), Serving::Engine(_))
+    }
+
+    /// What came of a request that has a task of its own, be it that a fault of ours ended it.
+    pub(super) async fn caught<T, E: From<Failure>>(
+        &self,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        caught(request).await.unwrap_or_else(|fault| {
+            self.stage.workers.lost_one();
+            Err(Failure::from(fault).into())
+        })
     }
 
     fn choose(&self, pause: bool) -> Serving {

@@ -17,6 +17,7 @@ use super::websocket::{NotOpened, Received, Socket};
 use super::{Answer, Transport};
 use crate::config::Service;
 use crate::hub::now;
+use crate::supervision::Lives;
 
 /// Frames that may wait for the connection: two seconds.
 const MOST_FRAMES: usize = 100;
@@ -101,7 +102,7 @@ impl Emotion {
             answers,
             counters: Arc::clone(&counters),
         };
-        tokio::spawn(worker.run(queue));
+        tokio::spawn(worker.stay(queue));
         Self { frames, counters }
     }
 
@@ -132,16 +133,24 @@ impl Emotion {
 }
 
 impl Worker {
-    async fn run(self, mut queue: mpsc::Receiver<Frame>) {
+    /// Until the leg is gone, and anew where it dies.
+    async fn stay(self, mut queue: mpsc::Receiver<Frame>) {
+        let mut lives = Lives::of(&self.stage.workers);
+        while let Err(again) = lives.live(self.run(&mut queue)).await {
+            self.rest(again, &mut queue).await;
+        }
+    }
+
+    async fn run(&self, queue: &mut mpsc::Receiver<Frame>) {
         while let Some(first) = queue.recv().await {
             let began = Instant::now();
-            match self.session(&first, &mut queue).await {
+            match self.session(&first, queue).await {
                 Over::HungUp => return,
                 // However much it measured: one that ends its sessions at once is not stormed.
-                Over::Closed => self.rest(began + SERVED_AFTER, &mut queue).await,
+                Over::Closed => self.rest(began + SERVED_AFTER, queue).await,
                 Over::Failed(failure) => {
                     log::debug!("nothing is measured for a while: {failure}");
-                    self.rest(Instant::now() + REST, &mut queue).await;
+                    self.rest(Instant::now() + REST, queue).await;
                 }
             }
         }
@@ -302,4 +311,39 @@ pub(super) async fn trial(transport: &Transport, service: &Service) -> Result<()
     socket.send(stream.close()).await?;
     socket.close().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::role;
+    use crate::clients::tests::{engine, service};
+
+    const FRAME: Duration = Duration::from_millis(FRAME_MS as u64);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_measurement_that_dies_is_begun_anew_and_costs_nothing_but_itself() {
+        let known =
+            Stage::new("emotion", &[engine("cloud", service("ws://127.0.0.1:1"))], |_| role(false, false));
+        let (frames, queue) = mpsc::channel(MOST_FRAMES);
+        let (answers, counters) = (mpsc::channel(1).0, Arc::<Counters>::default());
+        let worker = Worker {
+            // It dies of each frame: nobody of whom it is told is there.
+            stage: Stage::new("emotion", &[], |_| role(false, false)),
+            line: Line::new(&known),
+            transport: Transport::new().unwrap(),
+            answers,
+            counters: Arc::clone(&counters),
+        };
+        let stage = Arc::clone(&worker.stage);
+        let emotion = Emotion { frames, counters };
+        tokio::spawn(worker.stay(queue));
+        let mut dead = [false; 3];
+        for dead in &mut dead {
+            emotion.hear(&Frame::SILENCE);
+            sleep(FRAME).await;
+            *dead = stage.workers.is_dead();
+        }
+        assert_eq!((dead, emotion.counts().dropped_ms), ([false, true, true], u64::from(FRAME_MS)));
+    }
 }

@@ -31,6 +31,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::{Asr, Engines, Mt, Service, Tts};
 use crate::hub::now;
+use crate::supervision::{Fault, Part, caught};
 use stage::{Due, Role, Stage};
 
 pub use advice::Site;
@@ -116,6 +117,21 @@ pub enum Answer {
     Felt(Felt),
 }
 
+impl Transport {
+    /// Nothing is connected yet.
+    fn new() -> Result<Self, Failure> {
+        let tls = tls::config()?;
+        Ok(Self {
+            http: http::client(&tls)?,
+            tls,
+            studios: Arc::default(),
+            turns: Arc::default(),
+            glossaries: Arc::default(),
+            profiles: Arc::default(),
+        })
+    }
+}
+
 impl Outside {
     /// Nothing is connected yet, and nothing held against anyone. Engines are tried in `languages`. From here on no words
     /// of theirs show a key.
@@ -124,17 +140,9 @@ impl Outside {
     /// Where the TLS or HTTP library cannot be set up.
     pub fn new(engines: &Engines, languages: LanguagePair) -> Result<Self, Failure> {
         engines.keys().for_each(|key| ::engines::withhold(key.expose_secret()));
-        let tls = tls::config()?;
         mt::Glossaries::announce(engines);
         Ok(Self {
-            transport: Transport {
-                http: http::client(&tls)?,
-                tls,
-                studios: Arc::default(),
-                turns: Arc::default(),
-                glossaries: Arc::default(),
-                profiles: Arc::default(),
-            },
+            transport: Transport::new()?,
             asr: Stage::new("asr", &engines.asr, |asr| role(asr.is_near(), false)),
             mt: Stage::new("mt", &engines.mt, |mt| role(mt.is_near(), mt.speech().is_some())),
             tts: Stage::new("tts", &engines.tts, |tts| role(tts.is_near(), tts.speech().is_some())),
@@ -213,6 +221,12 @@ impl Outside {
         asr.into_iter().chain(mt).chain(tts).chain(emotion).collect()
     }
 
+    /// What of legs can be started anew alone, stage by stage.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = &Part> {
+        let interpreters = [&self.asr.workers, &self.mt.workers, &self.tts.workers];
+        interpreters.into_iter().chain(self.emotion.iter().map(|stage| &stage.workers))
+    }
+
     /// How each engine does, stage by stage, best first.
     pub fn report(&self) -> Vec<EngineReport> {
         let interpreters = self.asr.report().chain(self.mt.report()).chain(self.tts.report());
@@ -238,10 +252,19 @@ where
         let stage = Arc::clone(stage);
         tokio::spawn(async move {
             let late = |_| Failure::new(FailureKind::Slow, "no answer in time");
-            stage.probed(due, &asked.await.map_err(late).flatten());
+            // An engine whose answers are too much for us is none of use.
+            let outcome = caught(asked).await.unwrap_or_else(|fault| Ok(Err(fault.into())));
+            stage.probed(due, &outcome.map_err(late).flatten());
         })
     };
     stage.due(all).into_iter().map(start).collect()
+}
+
+impl From<Fault> for Failure {
+    /// Nothing of what it says: it may quote what was said.
+    fn from(_: Fault) -> Self {
+        Self::new(FailureKind::Protocol, "a fault in dragomand; its log tells where")
+    }
 }
 
 /// An engine next door costs nothing to look after; one far away would count each request. One that only goes on with
@@ -253,4 +276,72 @@ const fn role(is_near: bool, heard: bool) -> Role {
         (false, false) => FAR_EVERY,
     };
     Role { look_every, alone: !heard }
+}
+
+#[cfg(test)]
+mod tests {
+    use session::recovery::Tier;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::{Engine, SpeechToSpeech, SpeechVendor};
+    use crate::endpoint::Endpoint;
+
+    /// A service at an address where nobody is.
+    pub(super) fn service(url: &str) -> Service {
+        Service {
+            name: "cloud".into(),
+            url: url.into(),
+            key: Some("key".into()),
+            key_place: None,
+            model: None,
+            mip_opt_out: true,
+            voices: [].into(),
+            glossary: Arc::new([]),
+        }
+    }
+
+    /// An engine that does all stages, and of which nobody's recogniser knows.
+    pub(super) fn unheard() -> SpeechToSpeech {
+        let service = service("ws://127.0.0.1:1");
+        SpeechToSpeech { vendor: SpeechVendor::OpenAiTranslations, service, spoken: true }
+    }
+
+    pub(super) fn engine<P>(name: &str, provider: P) -> Engine<P> {
+        Engine { name: name.into(), provider }
+    }
+
+    fn stage() -> Arc<Stage<Endpoint>> {
+        Stage::new("mt", &[engine("cloud", Endpoint::Tcp("127.0.0.1".into(), 1))], |_| role(true, false))
+    }
+
+    async fn probed<F>(stage: &Arc<Stage<Endpoint>>, probe: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let transport = Transport::new().unwrap();
+        join_all(probe_due(stage, &transport, true, |_, _, _| probe())).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_failed_has_five_seconds_to_prove_that_it_works() {
+        let stage = stage();
+        probed(&stage, || async { Err(Failure::new(FailureKind::Down, "503")) }).await;
+        let asked = Instant::now();
+        probed(&stage, std::future::pending).await;
+        assert!(asked.elapsed().abs_diff(Duration::from_secs(5)) < Duration::from_millis(10));
+        probed(&stage, || async { Ok(()) }).await;
+        let recoveries = stage.report().next().unwrap().recoveries;
+        assert_eq!([true, false].map(|success| recoveries.get(Tier::Hard, success)), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_we_cannot_bear_is_at_fault_and_is_probed_again() {
+        let stage = stage();
+        probed(&stage, || async { panic!("words of a caller") }).await;
+        let fault = stage.report().next().unwrap().fault.unwrap();
+        assert!(fault.detail.contains("a fault in dragomand") && !fault.detail.contains("words"), "{fault}");
+        probed(&stage, || async { Ok(()) }).await;
+        assert!(stage.report().next().unwrap().serves());
+    }
 }

@@ -10,6 +10,7 @@ use session::recovery::{self, BreakerState, HealthState, Permit, RecoveryCounts,
 use super::advice::Site;
 use crate::config::Engine;
 use crate::hub::now;
+use crate::supervision::Part;
 
 /// An engine that refuses callers' texts now and then, and is well, is not tried for each of them.
 const DOUBT_EVERY: Duration = Duration::from_secs(60);
@@ -18,6 +19,8 @@ const DOUBT_EVERY: Duration = Duration::from_secs(60);
 pub struct Stage<P> {
     pub(super) name: &'static str,
     pub(super) engines: Vec<Shared<P>>,
+    /// What of legs serves them this stage, and can be started anew alone.
+    pub(super) workers: Part,
 }
 
 /// An engine, and what is held against it.
@@ -131,7 +134,7 @@ impl<P> Stage<P> {
             known: Mutex::default(),
             role: role(&engine.provider),
         };
-        Arc::new(Self { name, engines: chain.iter().map(shared).collect() })
+        Arc::new(Self { name, engines: chain.iter().map(shared).collect(), workers: Part::new(name) })
     }
 
     /// Who they are, best first.

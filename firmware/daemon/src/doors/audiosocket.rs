@@ -22,7 +22,7 @@ const MOST_NAMELESS: usize = 32;
 const ACCEPT_ANEW_AFTER: Duration = Duration::from_millis(200);
 
 /// Listens for AudioSocket connections.
-pub(super) struct Door {
+pub(crate) struct Door {
     listener: TcpListener,
     calls: Arc<[(CallId, Caller)]>,
     lines: mpsc::Sender<Line>,
@@ -37,7 +37,7 @@ impl Door {
         Ok(Self { listener, calls: config.calls.clone().into(), lines: lines.clone() })
     }
 
-    pub(super) async fn serve(self) {
+    pub(super) async fn serve(&self) {
         let nameless = Arc::new(Semaphore::new(MOST_NAMELESS));
         loop {
             match self.listener.accept().await {

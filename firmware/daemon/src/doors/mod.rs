@@ -15,27 +15,44 @@ use crate::leg::Line;
 /// Lines that may wait for the switchboard.
 const MOST_LINES: usize = 64;
 
-/// Opens all doors that are configured. Must be called within a tokio runtime.
+/// Where calls come in one way.
+pub(crate) enum Door {
+    AudioSocket(audiosocket::Door),
+    Rtp(rtp::Door),
+}
+
+impl Door {
+    /// Hands calls over, for ever.
+    pub(crate) async fn serve(&self) {
+        match self {
+            Self::AudioSocket(door) => door.serve().await,
+            Self::Rtp(door) => door.serve().await,
+        }
+    }
+}
+
+/// Opens all doors that are configured, to be served. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// One line that names the key of the configuration and what is wrong with its address.
-pub(crate) fn open(ports: &Ports) -> Result<mpsc::Receiver<Line>, String> {
+pub(crate) fn open(ports: &Ports) -> Result<(Vec<Door>, mpsc::Receiver<Line>), String> {
     let (lines, receiver) = mpsc::channel(MOST_LINES);
+    let mut doors = Vec::new();
     if let Some(config) = &ports.audiosocket {
         let door = audiosocket::Door::bind(config, &lines)
             .map_err(|error| format!("audiosocket.listen {}: {error}", config.listen))?;
-        tokio::spawn(door.serve());
+        doors.push(Door::AudioSocket(door));
     }
     for config in &ports.rtp {
         let door = rtp::Door::bind(config, &lines)
             .map_err(|error| format!("rtp.listen {}: {error}", config.listen))?;
-        tokio::spawn(door.serve());
+        doors.push(Door::Rtp(door));
     }
     if let Some(card) = &ports.alsa {
         let line = Line::of_card(leg_id(&card.caller.extension, "alsa"), &card.caller, &card.device);
         lines.try_send(line).map_err(|error| format!("alsa: {error}"))?;
     }
-    Ok(receiver)
+    Ok((doors, receiver))
 }
 
 /// A leg's id, which no other leg of this run has.

@@ -23,7 +23,7 @@ const DEAF_TO: usize = 4_096;
 const DATAGRAM_BYTES: usize = 2_048;
 
 /// Waits for the first packet of each call at one address.
-pub(super) struct Door {
+pub(crate) struct Door {
     socket: UdpSocket,
     config: Rtp,
     lines: mpsc::Sender<Line>,
@@ -36,7 +36,7 @@ impl Door {
         Ok(Self { socket: UdpSocket::from_std(socket)?, config: config.clone(), lines: lines.clone() })
     }
 
-    pub(super) async fn serve(self) {
+    pub(super) async fn serve(&self) {
         loop {
             let call = match self.first_packet().await {
                 Ok(source) => self.answer(source).await,

@@ -28,6 +28,7 @@ use crate::media::{Echo, Full, LegShared};
 use crate::ports::Port;
 use crate::report::Report;
 use crate::rooms::{self, Ended, Place};
+use crate::supervision::end_of;
 
 pub(crate) use lane::Lane;
 pub use line::Line;
@@ -87,7 +88,7 @@ pub async fn supervise(hub: Arc<Hub>, line: Line, to: Destination, down: Arc<Not
             Ok(Ended::Down) if line.was_lost() => continue,
             Ok(Ended::Down) => return hub.leg_happened(&line.id, LegEvent::Gone),
             Ok(Ended::Failed) => "its room's task ended".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => end_of(&error).to_owned(),
         };
         log::error!("{id}: its task failed and is started anew: {error}");
         hub.tell(&Report::error("leg", &format!("{id}: its task failed and is started anew")));

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::hub::Hub;
 use crate::ports::{AlsaPort, Port};
 use crate::report::Report;
+use crate::supervision::end_of;
 
 /// Before the second attempt to open it; each later one waits twice as long as the one before.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -53,7 +54,7 @@ impl SoundCard {
                     return Port::Alsa(card);
                 }
                 Ok(Err(reason)) => reason,
-                Err(error) => error.to_string(),
+                Err(error) => end_of(&error).to_owned(),
             };
             tries.say(hub, format!("no sound card: {reason}"));
         }

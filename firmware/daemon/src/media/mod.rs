@@ -317,6 +317,9 @@ impl Media {
         let mut commands = self.0.commands.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut command = Some(command);
         while let Some(Err(refused)) = command.take().map(|command| commands.push(command)) {
+            if self.0.counters.over.load(Ordering::Acquire) {
+                return;
+            }
             // Full means that the media thread has hundreds of commands to go through: it gets there within a tick.
             command = Some(refused);
             self.0.wake.notify();
@@ -353,5 +356,19 @@ impl MediaEvents {
             }
         }
         self.events.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn that_the_media_thread_has_ended_is_told_and_what_it_is_sent_then_holds_nobody_up() {
+        let (media, mut events) = start(&MediaConfig { priority: 1, cpu: None }).unwrap();
+        media.stop();
+        assert!(events.wait().await.is_err());
+        // More than wait for it at most.
+        (0..=MAX_LEGS as u32).for_each(|leg| media.detach(LegId(leg)));
     }
 }

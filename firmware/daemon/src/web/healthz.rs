@@ -21,7 +21,7 @@ struct Health {
 /// Something that is to be mended.
 #[derive(Serialize)]
 struct Reason {
-    /// `asr`, `mt`, `tts`, `emotion`, `telephone`, `media`, `recording`.
+    /// `asr`, `mt`, `tts`, `emotion`, `telephone`, `media`, `recording`, or a part of the daemon.
     stage: &'static str,
     /// As the configuration calls it.
     engine: Option<String>,
@@ -50,6 +50,7 @@ fn health(hub: &Hub) -> Health {
         .chain(telephone(hub))
         .chain(refused_by_kernel(hub))
         .chain(recording(hub))
+        .chain(dead_parts(hub))
         .collect();
     let status = match (fails, reasons.is_empty()) {
         (true, _) => "failing",
@@ -89,6 +90,19 @@ fn recording(hub: &Hub) -> Option<Reason> {
         advice: "calls go on and are not recorded; make room on the disk, or see recording.directory and \
                  recording.most_mib"
             .to_owned(),
+    })
+}
+
+fn dead_parts(hub: &Hub) -> impl Iterator<Item = Reason> {
+    let dead = hub.all_parts().filter(|part| part.is_dead());
+    dead.map(|part| Reason {
+        stage: part.name,
+        engine: None,
+        kind: "fault",
+        detail: "it died twice within a minute, of a fault in dragomand".to_owned(),
+        advice:
+            "it is started anew within a minute, and calls that stand go on; report what the log says of it"
+                .to_owned(),
     })
 }
 

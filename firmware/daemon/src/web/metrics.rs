@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use session::recovery::Tier;
+use session::recovery::{RecoveryCounts, Tier};
 
 use crate::clients::EngineReport;
 use crate::hub::Hub;
@@ -27,7 +27,7 @@ pub(super) fn render(hub: &Hub) -> String {
     queues(&mut registry, hub);
     media(&mut registry, hub);
     errors(&mut registry, hub, &engines);
-    recoveries(&mut registry, &engines);
+    recoveries(&mut registry, hub, &engines);
     health(&mut registry, &engines);
     kept(&mut registry, hub);
     apps(&mut registry, hub);
@@ -135,19 +135,29 @@ const fn severity(kind: FailureKind) -> &'static str {
     }
 }
 
-fn recoveries(registry: &mut Registry, engines: &[EngineReport]) {
+fn recoveries(registry: &mut Registry, hub: &Hub, engines: &[EngineReport]) {
     let recoveries = Counters::default();
-    for engine in engines {
-        for (tier, success) in Tier::ALL.into_iter().flat_map(|tier| [(tier, true), (tier, false)]) {
+    let add = |component: &str, tier: Tier, counts: RecoveryCounts| {
+        for success in [true, false] {
             let labels = [
-                ("component", engine.stage.to_owned()),
+                ("component", component.to_owned()),
                 ("tier", tier.name().to_owned()),
                 ("success", success.to_string()),
             ];
-            recoveries.get_or_create(&labels).inc_by(engine.recoveries.get(tier, success));
+            recoveries.get_or_create(&labels).inc_by(counts.get(tier, success));
+        }
+    };
+    for engine in engines {
+        for tier in Tier::ALL {
+            add(engine.stage, tier, engine.recoveries);
         }
     }
-    registry.register("recoveries", "What was done about engines that failed, by tier", recoveries);
+    hub.all_parts().for_each(|part| add(part.name, Tier::Reset, part.recoveries()));
+    registry.register(
+        "recoveries",
+        "What was done about engines that failed, and parts of the daemon that died, by tier",
+        recoveries,
+    );
 }
 
 fn health(registry: &mut Registry, engines: &[EngineReport]) {

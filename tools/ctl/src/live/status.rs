@@ -22,6 +22,9 @@ pub(super) struct Status {
     media: Media,
     asterisk: Option<Asterisk>,
     recording: Option<Recording>,
+    /// Parts of the daemon that died.
+    #[serde(default)]
+    resets: BTreeMap<String, Reset>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +68,13 @@ struct Engine {
 struct Fault {
     kind: String,
     detail: String,
+}
+
+#[derive(Deserialize)]
+struct Reset {
+    deaths: u64,
+    in_vain: u64,
+    dead: bool,
 }
 
 #[derive(Deserialize)]
@@ -222,6 +232,10 @@ impl fmt::Display for Status {
             writeln!(f, "\nrecordings")?;
             recording.write(f)?;
         }
+        if !self.resets.is_empty() {
+            writeln!(f, "\nfaults in dragomand, to be reported with its log")?;
+            self.resets.iter().try_for_each(|(part, reset)| reset.write(f, part))?;
+        }
         Ok(())
     }
 }
@@ -241,6 +255,18 @@ impl Status {
             }
         }
         Ok(())
+    }
+}
+
+impl Reset {
+    fn write(&self, f: &mut impl Write, part: &str) -> fmt::Result {
+        let Self { deaths, in_vain, dead } = self;
+        let now = if *dead { "waits to be started anew" } else { "was started anew" };
+        writeln!(
+            f,
+            "  {part}: died {}, {in_vain} of them within a minute of the one before; {now}",
+            count(*deaths as usize, "time")
+        )
     }
 }
 
@@ -299,6 +325,7 @@ mod tests {
                      "refusals": [{"phone": "104", "dialled": "601", "reason": "there is no such number", "ago_s": 5}]},
         "recording": {"on": true, "running": 1, "kept": 7, "bytes": 3145728, "most_bytes": 2097152000,
                       "lost_frames": 9, "faults": 1, "fault": "No space left on device"},
+        "resets": {"keys": {"deaths": 3, "mended": 1, "in_vain": 1, "dead": true}},
         "something_new": 1
     }"#;
 
@@ -337,6 +364,7 @@ calls from phone to phone: 1 leg
             "SCHED_FIFO priority 80, memory locked",
             "1 under way, 7 kept, 3 MiB of 2000 MiB\n  9 frames are in no recording",
             "not all calls are recorded: No space left on device",
+            "keys: died 3 times, 1 of them within a minute of the one before; waits to be started anew",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }

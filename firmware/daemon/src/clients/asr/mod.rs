@@ -148,7 +148,7 @@ impl Recogniser {
     async fn run(self, mut utterance: Utterance, wish: mpsc::WeakSender<AsrInput>) {
         let (id, languages) = (utterance.id, utterance.languages);
         let outcome = tokio::select! {
-            outcome = self.recognised(&mut utterance) => outcome,
+            outcome = self.0.line.caught(self.recognised(&mut utterance)) => outcome,
             () = taken_back(&wish) => return,
         };
         let answer = match outcome {
@@ -304,6 +304,32 @@ pub(super) async fn probe(transport: &Transport, provider: &Asr) -> Result<(), F
             socket.send(provider.close()).await?;
             socket.close().await;
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::role;
+    use crate::clients::tests::{engine, service};
+
+    #[tokio::test]
+    async fn an_utterance_that_we_cannot_bear_is_told_of() {
+        let provider = Asr::DeepgramListen(service("ws://127.0.0.1:1"));
+        let stage = Stage::new("asr", &[engine("cloud", provider)], |_| role(false, false));
+        let (answers, mut told) = mpsc::channel(1);
+        // Whose engines it knows, and not how to ask any.
+        let inner = Inner { line: Line::new(&stage), backends: Vec::new(), answers };
+        let recogniser = Recogniser(Arc::new(inner));
+        let languages = ["en", "es"].map(|code| code.parse().unwrap());
+        for utterance in [1, 2].map(UtteranceId) {
+            let _input = recogniser.recognise(utterance, languages);
+            let Some(Answer::NotRecognised { utterance: whose, reason }) = told.recv().await else {
+                panic!("it is told");
+            };
+            assert_eq!(whose, utterance);
+            assert!(reason.contains("a fault in dragomand"), "{reason}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Many who need a leg's line at once.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,8 +10,8 @@ use tokio_tungstenite::accept_async;
 
 use super::stream::Stream;
 use crate::clients::Transport;
-use crate::clients::{http, tls};
-use crate::config::{Asr, Service};
+use crate::clients::tests::service;
+use crate::config::Asr;
 
 /// Takes connections and listens to them, counting.
 async fn serve(listener: TcpListener, opened: Arc<AtomicUsize>) {
@@ -26,34 +25,13 @@ async fn serve(listener: TcpListener, opened: Arc<AtomicUsize>) {
     }
 }
 
-fn transport() -> Transport {
-    let tls = tls::config().unwrap();
-    Transport {
-        http: http::client(&tls).unwrap(),
-        tls,
-        studios: Arc::default(),
-        turns: Arc::default(),
-        glossaries: Arc::default(),
-        profiles: Arc::default(),
-    }
-}
-
 #[tokio::test]
 async fn ten_who_connect_at_once_make_one_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let service = Service {
-        name: "hears".into(),
-        url: format!("ws://{}", listener.local_addr().unwrap()),
-        key: Some("key".into()),
-        key_place: None,
-        model: None,
-        mip_opt_out: true,
-        voices: BTreeMap::new(),
-        glossary: Arc::new([]),
-    };
+    let service = service(&format!("ws://{}", listener.local_addr().unwrap()));
     let opened = Arc::<AtomicUsize>::default();
     tokio::spawn(serve(listener, Arc::clone(&opened)));
-    let stream = Arc::new(Stream::new(transport(), Asr::DeepgramListen(service)));
+    let stream = Arc::new(Stream::new(Transport::new().unwrap(), Asr::DeepgramListen(service)));
     let languages = ["en", "es"].map(|code| code.parse().unwrap());
     let callers = (0..10).map(|_| {
         let stream = Arc::clone(&stream);

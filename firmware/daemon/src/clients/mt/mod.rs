@@ -107,7 +107,7 @@ impl Translator {
         let this = self.clone();
         this.0.under_way.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            let answer = match this.run(&job).await {
+            let answer = match this.0.line.caught(this.run(&job)).await {
                 Ok(text) => Answer::Translated { segment, text },
                 Err(failure) => Answer::NotTranslated { segment, reason: failure.to_string() },
             };
@@ -177,5 +177,33 @@ pub(super) async fn probe(transport: &Transport, provider: &Mt) -> Result<(), Fa
         Mt::LibreTranslate(service) => libretranslate::probe(transport, service).await,
         Mt::DeepL(service) => deepl::probe(transport, service).await,
         Mt::Speech(engine) => speech::probe(transport, engine).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::role;
+    use crate::clients::tests::{engine, unheard};
+    use crate::supervision::report;
+
+    #[tokio::test]
+    async fn a_text_that_we_cannot_bear_is_told_and_waits_no_more() {
+        // The configuration admits no such engine.
+        let stage = Stage::new("mt", &[engine("cloud", Mt::Speech(unheard()))], |_| role(false, true));
+        let (answers, mut told) = mpsc::channel(1);
+        let transport = Transport::new().unwrap();
+        let translator = Translator::new(&stage, &transport, &Arc::default(), &Exchanges::default(), answers);
+        let [source, target] = ["en", "es"].map(|code| code.parse().unwrap());
+        for segment in [1, 2].map(SegmentId) {
+            let job = TranslateJob { text: "a secret".into(), context: String::new(), source, target };
+            translator.translate(segment, job);
+            let Some(Answer::NotTranslated { segment: whose, reason }) = told.recv().await else {
+                panic!("it is told");
+            };
+            assert_eq!((whose, translator.under_way()), (segment, 0));
+            assert!(reason.contains("a fault in dragomand") && !reason.contains("secret"), "{reason}");
+        }
+        assert_eq!(report([&stage.workers].into_iter())["mt"]["deaths"], 2);
     }
 }

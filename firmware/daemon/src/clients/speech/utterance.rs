@@ -14,6 +14,7 @@ use crate::clients::Transport;
 use crate::clients::resample::Converter;
 use crate::clients::websocket::{Received, Socket};
 use crate::config::SpeechToSpeech;
+use crate::supervision::caught;
 
 /// Frames and requests on their way to the session.
 const MOST_COMMANDS: usize = 128;
@@ -80,7 +81,12 @@ impl Session {
         let (commands, queue) = mpsc::channel(MOST_COMMANDS);
         let state = watch::Sender::<State>::default();
         let converter = provider.converter()?;
-        tokio::spawn(Task { socket, provider, converter, state: state.clone() }.serve(queue));
+        let (task, told) = (Task { socket, provider, converter, state: state.clone() }, state.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = caught(task.serve(queue)).await {
+                told.send_modify(|state| state.failure = Some(fault.into()));
+            }
+        });
         Ok(Self { source, target, opened: Instant::now(), commands, state })
     }
 

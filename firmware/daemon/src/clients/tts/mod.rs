@@ -7,6 +7,8 @@ mod profiles;
 mod socket;
 mod speech;
 pub(super) mod studio;
+#[cfg(test)]
+mod tests;
 mod trial;
 mod wyoming;
 pub(super) mod xtts;
@@ -17,8 +19,9 @@ use std::time::Duration;
 use audio_path::{SAMPLE_RATE, SegmentId, Timestamp};
 use engines::{Failure, FailureKind};
 use session::{Language, Seat};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::chain::Line;
 use super::resample::Converter;
@@ -27,6 +30,7 @@ use super::stage::Stage;
 use super::{Answer, Transport, http};
 use crate::config::{Service, Tts};
 use crate::hub::now;
+use crate::supervision::{Fault, Lives, Part};
 
 pub use profiles::{MadeVoice, Profiles, VoiceKey, VoiceOwner, make_voice};
 pub(super) use trial::{trial, word};
@@ -145,19 +149,21 @@ impl Speaker {
         answers: mpsc::Sender<Answer>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(MOST_JOBS);
-        let backend = |provider| Backend::new(provider, transport, exchanges);
-        let backends = stage.providers().map(backend).collect();
-        let unwanted = Arc::<Unwanted>::default();
-        let line = Arc::new(Line::new(stage));
-        let worker = Worker {
-            line: Arc::clone(&line),
-            backends,
-            answers,
-            unwanted: Arc::clone(&unwanted),
-            playing_until: Timestamp::default(),
-        };
-        tokio::spawn(worker.run(queue));
-        Self { jobs, line, unwanted }
+        let (line, unwanted) = (Arc::new(Line::new(stage)), Arc::<Unwanted>::default());
+        let speaker = Self { jobs, line: Arc::clone(&line), unwanted: Arc::clone(&unwanted) };
+        let (stage, transport, exchanges) = (Arc::clone(stage), transport.clone(), exchanges.clone());
+        tokio::spawn(async move {
+            let backend = |provider| Backend::new(provider, &transport, &exchanges);
+            let worker = || Worker {
+                line: Arc::clone(&line),
+                backends: stage.providers().map(backend).collect(),
+                answers: answers.clone(),
+                unwanted: Arc::clone(&unwanted),
+                playing_until: Timestamp::default(),
+            };
+            serve(&stage.workers, worker, &answers, queue).await;
+        });
+        speaker
     }
 
     /// Takes a text back, whether it waits, is being spoken or was.
@@ -173,10 +179,12 @@ impl Speaker {
     /// Queues a text.
     ///
     /// # Errors
-    /// Where too many wait.
+    /// Where too many wait, or nobody is left to speak.
     pub fn speak(&self, job: SpeakJob) -> Result<(), Failure> {
-        let full = |_| Failure::new(FailureKind::Slow, "too much waits to be spoken");
-        self.jobs.try_send(Ask::Speak(job, Instant::now())).map_err(full)
+        self.jobs.try_send(Ask::Speak(job, Instant::now())).map_err(|refused| match refused {
+            TrySendError::Full(_) => Failure::new(FailureKind::Slow, "too much waits to be spoken"),
+            TrySendError::Closed(_) => Failure::new(FailureKind::Down, "nobody is left to speak on this leg"),
+        })
     }
 
     /// Connects before the first text for this speaker, in the voice that is wanted for him.
@@ -270,14 +278,48 @@ impl Backend {
     }
 }
 
+/// Has one worker of the leg's speak, and after one that died the next one, until the leg is gone. The text that it died of
+/// is lost, and what comes while there is none.
+async fn serve(
+    part: &Part,
+    worker: impl Fn() -> Worker,
+    answers: &mpsc::Sender<Answer>,
+    mut queue: mpsc::Receiver<Ask>,
+) {
+    let mut lives = Lives::of(part);
+    loop {
+        let mut at_hand = None;
+        let life = async { worker().run(&mut queue, &mut at_hand).await };
+        let Err(again) = lives.live(life).await else { return };
+        if let Some(segment) = at_hand {
+            let reason = Failure::from(Fault).to_string();
+            // A leg that hung up does not listen any more.
+            let _hung_up = answers.send(Answer::NotSpoken { segment, reason }).await;
+        }
+        while Instant::now() < again {
+            match timeout_at(again, queue.recv()).await {
+                Ok(None) => return,
+                Ok(Some(Ask::Speak(SpeakJob { segment, .. }, _))) => {
+                    let reason =
+                        "speech died twice within a minute, and is started anew within another".to_owned();
+                    let _hung_up = answers.send(Answer::NotSpoken { segment, reason }).await;
+                }
+                Ok(Some(Ask::Warm(_))) | Err(_) => {}
+            }
+        }
+    }
+}
+
 impl Worker {
     /// Whether nothing that was spoken is still being heard, so that another voice may begin.
     fn is_silent(&self) -> bool {
         self.playing_until <= now()
     }
 
-    async fn run(mut self, mut queue: mpsc::Receiver<Ask>) {
+    /// Speaks what is in `queue` until the leg is gone; meanwhile `at_hand` is what it speaks.
+    async fn run(mut self, queue: &mut mpsc::Receiver<Ask>, at_hand: &mut Option<SegmentId>) {
         loop {
+            *at_hand = None;
             let place = self.line.current(self.is_silent());
             let backend = &mut self.backends[place];
             let (job, asked) = tokio::select! {
@@ -293,6 +335,7 @@ impl Worker {
                 () = stay(backend) => continue,
             };
             let segment = job.segment;
+            *at_hand = Some(segment);
             let answer = match self.speak(&job, asked).await {
                 Ok(Spoken::Whole) => Answer::SpeechComplete { segment },
                 Ok(Spoken::Unwanted) => continue,
