@@ -43,7 +43,7 @@ fn a_hundred_calls_have_a_line_each_and_leave_none() {
     let clouds = Clouds::start_and("[calls]\nmost = 100\n");
     let descriptors = clouds.daemon.descriptors();
     let lines = || [clouds.first.heard().connections, clouds.first.spoken().connections];
-    let translators = clouds.first.translated().http_connections;
+    let [before, spare] = [clouds.first.translated(), clouds.spare.translated()];
     let open = || clouds.first.heard().open + clouds.first.spoken().open;
     let [hearing, speaking] = lines();
     let pipes = clouds.daemon.pipes();
@@ -58,10 +58,17 @@ fn a_hundred_calls_have_a_line_each_and_leave_none() {
     thread::sleep(Duration::from_millis(1_500));
     assert_eq!(lines(), [hearing + 100, speaking + 200], "{}", clouds.daemon.logged());
     assert_eq!(clouds.spare.heard().connections + clouds.spare.spoken().connections, 2, "only probes");
-    // Those to the translator belong to no leg: each asks by whichever is idle.
+    // Those to the translator belong to no leg: each asks once, by whichever is idle or by a new one.
     let translated = clouds.first.translated();
-    assert!((1..=100).contains(&(translated.http_connections - translators)), "{translated:?}");
-    assert!(clouds.spare.translated().http_open <= 1, "{:?}", clouds.spare.translated());
+    assert_eq!(translated.requests, before.requests + 100, "{translated:?}");
+    assert!((1..=100).contains(&(translated.http_connections - before.http_connections)), "{translated:?}");
+    let alone = clouds.spare.translated();
+    assert_eq!(
+        [alone.requests, alone.http_connections],
+        [spare.requests, spare.http_connections],
+        "{alone:?}"
+    );
+    assert!(alone.http_open <= 1, "{alone:?}");
     drop(phones);
     let until = Instant::now() + Duration::from_secs(5);
     while open() > 0 {
