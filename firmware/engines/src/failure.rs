@@ -78,7 +78,7 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// It took the time in which the same could have been tried again.
     pub is_spent: bool,
-    /// Nobody took the connection, so nothing was asked.
+    /// Nobody takes connections there, so that to try one asks for nothing.
     pub is_unreached: bool,
 }
 

@@ -1,6 +1,8 @@
 //! What somebody on site can do about an engine that fails.
 
 use engines::FailureKind;
+use engines::mt::deepl;
+use secrecy::ExposeSecret;
 
 use crate::config::{Asr, DEVICE, Mt, Service, Tts};
 use crate::endpoint::Endpoint;
@@ -67,8 +69,9 @@ impl From<&Endpoint> for Site {
 
 impl From<&Service> for Site {
     fn from(service: &Service) -> Self {
-        let usual = if service.url.is_empty() { "the vendor" } else { &service.url };
-        Self { address: usual.to_owned(), key: service.key_place.clone() }
+        let usual = || deepl::host(service.key.as_ref().map_or("", |key| key.expose_secret()));
+        let address = if service.url.is_empty() { usual() } else { &service.url };
+        Self { address: address.to_owned(), key: service.key_place.clone() }
     }
 }
 

@@ -266,7 +266,7 @@ impl Worker {
 async fn open(transport: &Transport, service: &Service) -> Result<(Socket, Stream), Failure> {
     let stream = Stream::new();
     let key = service.key.as_ref().map_or("", |key| key.expose_secret());
-    let opened = Socket::open(&transport.tls, &stream.handshake(&service.url, key)).await;
+    let opened = transport.open(&stream.handshake(&service.url, key)).await;
     let mut socket = opened.map_err(|error| match error {
         NotOpened::Status(status, retry_after) => Stream::refused(status, retry_after.as_deref()),
         NotOpened::Failure(failure) => failure,

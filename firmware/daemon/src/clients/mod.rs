@@ -5,9 +5,12 @@ mod asr;
 mod chain;
 mod connection;
 mod emotion;
+mod hosts;
 pub(crate) mod http;
+mod links;
 mod mt;
 mod notices;
+mod pulse;
 mod resample;
 mod speech;
 mod stage;
@@ -20,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::SegmentId;
+use engines::websocket::Handshake;
 use engines::{Failure, FailureKind};
 use futures_util::future::join_all;
 use rustls::ClientConfig;
@@ -32,7 +36,9 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Asr, Engines, Mt, Service, Tts};
 use crate::hub::now;
 use crate::supervision::{Fault, Part, caught};
+use hosts::{Hosts, SILENT_AFTER, beside};
 use stage::{Due, Role, Stage};
+use websocket::{NotOpened, Socket};
 
 pub use advice::Site;
 pub use asr::{AsrInput, Recogniser};
@@ -67,6 +73,15 @@ pub struct Transport {
     glossaries: Arc<mt::Glossaries>,
     /// Speakers' own voices.
     pub profiles: Arc<Profiles>,
+    hosts: Arc<Hosts>,
+}
+
+impl Transport {
+    /// Opens a WebSocket to an engine.
+    async fn open(&self, handshake: &Handshake) -> Result<Socket, NotOpened> {
+        let socket = Socket::open(&self.tls, handshake).await?;
+        Ok(socket.of(self.hosts.at(&handshake.url)))
+    }
 }
 
 /// All engines that the configuration names, as all legs share them.
@@ -128,6 +143,7 @@ impl Transport {
             turns: Arc::default(),
             glossaries: Arc::default(),
             profiles: Arc::default(),
+            hosts: Arc::default(),
         })
     }
 }
@@ -155,17 +171,33 @@ impl Outside {
     }
 
     /// Tries every engine, then has what `notices` says spoken and looks after the engines, for ever: those that failed,
-    /// and those of which nothing was heard for long. Calls are answered all the same.
+    /// those of which nothing was heard for long, and all where a link of this machine comes or goes. Calls are answered all
+    /// the same.
     pub async fn watch(&self, notices: impl Fn() -> Vec<Cue>) {
         let clock = rt_sys::wall_clock_offset_nanos();
-        join_all(self.probe(true)).await;
-        tokio::join!(self.notices.prepare(&self.tts, &self.transport, notices), self.look_after(clock));
+        let tried = async {
+            join_all(self.probe(true)).await;
+            tokio::join!(self.notices.prepare(&self.tts, &self.transport, notices), self.look_after(clock));
+        };
+        tokio::join!(links::watch(|| self.links_changed()), tried);
+    }
+
+    fn links_changed(&self) {
+        self.asr.links_changed();
+        self.mt.links_changed();
+        self.tts.links_changed();
+        self.emotion.iter().for_each(|stage| stage.links_changed());
     }
 
     /// `clock` is how far the wall clock was ahead when the engines were tried.
     async fn look_after(&self, mut clock: i64) {
         loop {
-            sleep(PROBE_EVERY).await;
+            tokio::select! {
+                () = sleep(PROBE_EVERY) => {}
+                () = self.asr.unsure() => {}
+                () = self.mt.unsure() => {}
+                () = self.tts.unsure() => {}
+            }
             let before = std::mem::replace(&mut clock, rt_sys::wall_clock_offset_nanos());
             if clock.abs_diff(before) >= CLOCK_STEP.as_nanos() as u64 {
                 self.clock_was_set();
@@ -249,12 +281,14 @@ where
     let start = |due: Due| {
         let limit = if due.real { TRIAL_DEADLINE } else { PROBE_DEADLINE };
         let asked = timeout(limit, probe(transport.clone(), stage.provider(due.index).clone(), due.real));
+        let host = transport.hosts.at(stage.address(due.index));
         let stage = Arc::clone(stage);
         tokio::spawn(async move {
             let late = |_| Failure::new(FailureKind::Slow, "no answer in time");
+            let answered = beside(host.as_ref(), sleep(SILENT_AFTER), caught(asked)).await;
             // An engine whose answers are too much for us is none of use.
-            let outcome = caught(asked).await.unwrap_or_else(|fault| Ok(Err(fault.into())));
-            stage.probed(due, &outcome.map_err(late).flatten());
+            let answered = answered.map(|caught| caught.unwrap_or_else(|fault| Ok(Err(fault.into()))));
+            stage.probed(due, &answered.and_then(|answer| answer.map_err(late).flatten()));
         })
     };
     stage.due(all).into_iter().map(start).collect()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use audio_path::Timestamp;
 use engines::{Failure, FailureKind};
 use session::recovery::{self, BreakerState, HealthState, Permit, RecoveryCounts, Standing, Tier};
+use tokio::sync::Notify;
 
 use super::advice::Site;
 use crate::config::Engine;
@@ -21,6 +22,8 @@ pub struct Stage<P> {
     pub(super) engines: Vec<Shared<P>>,
     /// What of legs serves them this stage, and can be started anew alone.
     pub(super) workers: Part,
+    /// One of them is to be looked at now.
+    unsure: Notify,
 }
 
 /// An engine, and what is held against it.
@@ -57,6 +60,8 @@ struct Known {
     doubted: bool,
     /// When it was asked for something real last because of a doubt.
     doubt_tried: Option<Timestamp>,
+    /// It may be reached or not, unlike when it was tried last.
+    unsure: bool,
 }
 
 /// How an engine does.
@@ -134,7 +139,12 @@ impl<P> Stage<P> {
             known: Mutex::default(),
             role: role(&engine.provider),
         };
-        Arc::new(Self { name, engines: chain.iter().map(shared).collect(), workers: Part::new(name) })
+        Arc::new(Self {
+            name,
+            engines: chain.iter().map(shared).collect(),
+            workers: Part::new(name),
+            unsure: Notify::new(),
+        })
     }
 
     /// Who they are, best first.
@@ -145,6 +155,36 @@ impl<P> Stage<P> {
     /// Who stands at this place.
     pub(super) fn provider(&self, index: usize) -> &P {
         &self.engines[index].provider
+    }
+
+    /// Where the one at this place is asked, as a URL has it.
+    pub(super) fn address(&self, index: usize) -> &str {
+        &self.engines[index].site.address
+    }
+
+    /// Waits until one of them is to be looked at now.
+    pub(super) async fn unsure(&self) {
+        self.unsure.notified().await;
+    }
+
+    /// Other links lead to them now: each is looked at, as far as he may be.
+    pub(super) fn links_changed(&self) {
+        self.engines.iter().for_each(Shared::doubt_its_reach);
+        self.unsure.notify_one();
+    }
+
+    /// A line to the one at `index` ended while nobody needed it.
+    pub(super) fn line_lost(&self, index: usize, failure: &Failure) {
+        let engine = &self.engines[index];
+        if !failure.is_unreached {
+            engine.doubt_its_reach();
+            self.unsure.notify_one();
+        } else if engine.fault().is_none()
+            && let Some(permit) = engine.permit_to_warm()
+        {
+            // What was seen of its host needs no further look.
+            engine.answered(self.name, permit, Some(failure));
+        }
     }
 
     /// The engines that are to be tried now: `all`, or those that failed and those of which nothing was heard for long.
@@ -188,7 +228,7 @@ impl<P> Shared<P> {
         }
         let (doubted, failed) = (known.is_doubted(now), known.fault.is_some());
         let left_alone = state.breaker() != BreakerState::Closed;
-        let looks = doubted || now.since(known.heard) >= self.role.look_every;
+        let looks = doubted || known.unsure || now.since(known.heard) >= self.role.look_every;
         let permit =
             if all || state.next_probe().is_some_and(|at| at <= now) || (looks && failed && !left_alone) {
                 Some(state.ask_again(now)?)
@@ -197,13 +237,18 @@ impl<P> Shared<P> {
             } else {
                 return None;
             };
-        known.trying = true;
+        (known.trying, known.unsure) = (true, false);
         if doubted {
             (known.doubted, known.doubt_tried) = (false, Some(now));
         }
         let knocks = left_alone && permit.is_none();
         let real = (doubted || failed) && !knocks;
         Some(Due { index, permit, real, renewed: real && failed && self.role.alone })
+    }
+
+    /// What does not answer alone is looked at where it hears.
+    fn doubt_its_reach(&self) {
+        lock(&self.known).unsure = self.role.alone;
     }
 
     fn probed(&self, stage: &str, due: Due, failure: Option<&Failure>) {
@@ -444,6 +489,52 @@ mod tests {
         assert!(probe.real);
         stage.probed(probe, &Ok(()));
         assert!(stage.report().next().unwrap().serves());
+    }
+
+    #[test]
+    fn a_link_that_comes_or_goes_has_each_looked_at_once_who_may_be() {
+        let stage = stage();
+        stage.probed(stage.due(true).remove(0), &Ok(()));
+        assert!(stage.due(false).is_empty());
+        stage.links_changed();
+        let look = stage.due(false).remove(0);
+        assert!(!look.real);
+        // Told meanwhile, it may be too late for that look.
+        stage.links_changed();
+        assert!(stage.due(false).is_empty(), "it is being looked at");
+        stage.probed(look, &Ok(()));
+        stage.probed(stage.due(false).remove(0), &Err(Failure::of_status(429, Some("60"))));
+        stage.links_changed();
+        assert!(stage.due(false).is_empty(), "who wants peace gets it");
+    }
+
+    #[test]
+    fn a_link_that_comes_has_those_knocked_at_who_were_not_reached() {
+        let stage = stage();
+        let gone = Failure::new(FailureKind::Network, "no connection in time").unreached();
+        (0..3).for_each(|_| stage.probed(stage.due(true).remove(0), &Err(gone.clone())));
+        assert!(stage.due(false).is_empty());
+        stage.links_changed();
+        let knock = stage.due(false).remove(0);
+        assert!(!knock.real, "nothing is asked");
+        stage.probed(knock, &Ok(()));
+        assert!(stage.due(false).remove(0).real);
+    }
+
+    #[test]
+    fn a_line_that_is_lost_has_its_engine_looked_at_and_one_that_is_swallowed_tells() {
+        let stage = stage();
+        stage.probed(stage.due(true).remove(0), &Ok(()));
+        stage.line_lost(0, &Failure::new(FailureKind::Down, "the server hung up"));
+        assert!(stage.report().next().unwrap().serves());
+        let look = stage.due(false).remove(0);
+        assert!(!look.real);
+        stage.probed(look, &Ok(()));
+        let swallowed = Failure::new(FailureKind::Network, "not even a connection").unreached();
+        (0..50).for_each(|_| stage.line_lost(0, &swallowed));
+        let report = stage.report().next().unwrap();
+        assert_eq!(report.fault.map(|fault| fault.kind), Some(FailureKind::Network));
+        assert_eq!(report.failures[FailureKind::Network as usize].1, 1, "fifty lines, one network");
     }
 
     #[test]

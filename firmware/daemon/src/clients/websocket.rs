@@ -13,23 +13,21 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Bytes, Error, Message as Wire};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::hosts::{Host, Knock};
 use super::http::retry_after_in;
+use super::pulse::{Beat, Pulse, SILENT_FOR};
 use super::tls;
 
 /// How long name, connection, TLS and upgrade may take together.
 const OPEN_DEADLINE: Duration = Duration::from_millis(1_600);
 /// How long a server may leave what is sent to it unread.
 const SEND_DEADLINE: Duration = Duration::from_secs(2);
-/// After so long without a word the server is asked for a sign of life.
-const PING_AFTER: Duration = Duration::from_secs(1);
-/// A line on which nothing came for so long after that is dead; longer than an answer may take, so that who does not answer
-/// is slow.
-const DEAD_AFTER: Duration = Duration::from_millis(1_600);
 /// No provider's message is larger.
 const MOST_BYTES: usize = 1 << 20;
 
@@ -39,11 +37,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 /// An open WebSocket.
 pub(crate) struct Socket {
     stream: WebSocketStream<Box<dyn Stream>>,
-    /// The server was asked for a sign of life that did not come yet.
-    is_pinged: bool,
-    /// When it is asked for one; where it was, when the line is dead. Kept here, since a wait that is given up and begun
-    /// anew, as for each frame that is sent, must not put it off.
-    patience: Instant,
+    pulse: Pulse,
+    /// Where a network lies in between.
+    host: Option<Arc<Host>>,
+    knock: Option<Knock>,
 }
 
 /// Why a WebSocket was not opened.
@@ -74,10 +71,14 @@ impl Socket {
     /// Opens one.
     pub(crate) async fn open(tls: &Arc<ClientConfig>, handshake: &Handshake) -> Result<Self, NotOpened> {
         let began = Instant::now();
-        let opened = timeout(OPEN_DEADLINE, connect(tls, handshake)).await;
-        let late = || NotOpened::Failure(Failure::new(FailureKind::Network, "no connection in time"));
-        let stream = opened.map_err(|_| late()).flatten().map_err(|error| error.after(began.elapsed()))?;
-        Ok(Self { stream, is_pinged: false, patience: Instant::now() + PING_AFTER })
+        let opened = connect(tls, handshake, began + OPEN_DEADLINE).await;
+        let stream = opened.map_err(|error| error.after(began.elapsed()))?;
+        Ok(Self { stream, pulse: Pulse::new(Instant::now()), host: None, knock: None })
+    }
+
+    /// The same, and where it falls silent `host` is knocked at.
+    pub(super) fn of(self, host: Option<Arc<Host>>) -> Self {
+        Self { host, ..self }
     }
 
     /// Sends a message.
@@ -95,22 +96,16 @@ impl Socket {
     /// Where the line broke or is dead; where a message is too large.
     pub(crate) async fn receive(&mut self) -> Result<Received, Failure> {
         loop {
-            match timeout_at(self.patience, self.stream.next()).await {
-                Err(_) if self.is_pinged => {
-                    return Err(Failure::new(
-                        FailureKind::Network,
-                        "the line is dead: not even pings are answered",
-                    )
-                    .after(DEAD_AFTER));
-                }
+            match timeout_at(self.pulse.due(), self.stream.next()).await {
                 Err(_) => {
-                    (self.is_pinged, self.patience) = (true, Instant::now() + DEAD_AFTER);
-                    self.send_wire(Wire::Ping(Bytes::new())).await?;
+                    if self.beat()? == Beat::Ping {
+                        self.send_wire(Wire::Ping(Bytes::new())).await?;
+                    }
                 }
                 Ok(None) => return Ok(Received::Closed(1005, String::new())),
                 Ok(Some(Err(error))) => return Err(broke(&error)),
                 Ok(Some(Ok(wire))) => {
-                    (self.is_pinged, self.patience) = (false, Instant::now() + PING_AFTER);
+                    (self.pulse, self.knock) = (Pulse::new(Instant::now()), None);
                     match wire {
                         Wire::Text(text) => return Ok(Received::Message(Message::Text(text.to_string()))),
                         Wire::Binary(bytes) => return Ok(Received::Message(Message::Binary(bytes.to_vec()))),
@@ -126,21 +121,61 @@ impl Socket {
         }
     }
 
+    /// Nothing was heard until something is to be done about it.
+    fn beat(&mut self) -> Result<Beat, Failure> {
+        let beat = self.pulse.beat(Instant::now());
+        if beat == Beat::Knock {
+            self.knock = self.host.as_ref().map(|host| host.knock());
+        }
+        if let Some(swallowed) = self.knock.as_ref().and_then(Knock::verdict) {
+            return Err(swallowed);
+        }
+        if beat == Beat::Dead {
+            let dead = Failure::new(FailureKind::Network, "the line is dead: not even pings are answered");
+            return Err(dead.after(SILENT_FOR));
+        }
+        Ok(beat)
+    }
+
     /// Says goodbye, as far as that goes without waiting long.
     pub(crate) async fn close(mut self) {
         let _server_gone = timeout(SEND_DEADLINE, self.stream.close(None)).await;
     }
 
     async fn send_wire(&mut self, wire: Wire) -> Result<(), Failure> {
-        let sent = timeout(SEND_DEADLINE, self.stream.send(wire)).await;
-        sent.map_err(|_| Failure::new(FailureKind::Slow, "the server does not read"))?
-            .map_err(|error| broke(&error))
+        let until = Instant::now() + SEND_DEADLINE;
+        let unread = |_| Failure::new(FailureKind::Slow, "the server does not read");
+        let taken = timeout_at(until, self.stream.feed(wire)).await;
+        taken.map_err(unread)?.map_err(|error| broke(&error))?;
+        // What is not taken waits in the stream, so that this may be given up and begun anew.
+        loop {
+            let due = self.pulse.due_once_asked().map_or(until, |due| due.min(until));
+            match timeout_at(due, self.stream.flush()).await {
+                Ok(sent) => return sent.map_err(|error| broke(&error)),
+                Err(late) if Instant::now() >= until => return Err(unread(late)),
+                Err(_) => drop(self.beat()?),
+            }
+        }
     }
+}
+
+/// Makes the connection; who takes none was asked nothing.
+async fn reach(host: &str, port: u16, until: Instant) -> Result<TcpStream, Failure> {
+    let late = |_| Failure::new(FailureKind::Network, "no connection in time");
+    let reached = timeout_at(until, TcpStream::connect((host, port))).await.map_err(late);
+    let tcp = reached.and_then(|tcp| tcp.map_err(|error| tls::failure_of(&error)));
+    // Audio goes out 20 ms at a time: waiting for more would be delay.
+    let ready = tcp.and_then(|tcp| match tcp.set_nodelay(true) {
+        Ok(()) => Ok(tcp),
+        Err(error) => Err(tls::failure_of(&error)),
+    });
+    ready.map_err(Failure::unreached)
 }
 
 async fn connect(
     tls: &Arc<ClientConfig>,
     handshake: &Handshake,
+    until: Instant,
 ) -> Result<WebSocketStream<Box<dyn Stream>>, NotOpened> {
     let mut request = handshake.url.as_str().into_client_request().map_err(|error| not_a_request(&error))?;
     for (name, value) in &handshake.headers {
@@ -154,17 +189,28 @@ async fn connect(
     let host = uri.host().ok_or_else(|| not_a_request(&"no host"))?.trim_matches(['[', ']']).to_owned();
     let secure = uri.scheme_str() == Some("wss");
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let tcp = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(|error| NotOpened::Failure(tls::failure_of(&error)))?;
-    // Audio goes out 20 ms at a time: waiting for more would be delay.
-    tcp.set_nodelay(true).map_err(|error| NotOpened::Failure(tls::failure_of(&error)))?;
-    let stream: Box<dyn Stream> = if secure {
-        let name = ServerName::try_from(host).map_err(|error| not_a_request(&error))?;
-        let connected = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
-        Box::new(connected.map_err(|error| NotOpened::Failure(tls::failure_of(&error)))?)
+    let name = if secure {
+        Some(ServerName::try_from(host.clone()).map_err(|error| not_a_request(&error))?)
     } else {
-        Box::new(tcp)
+        None
+    };
+    let tcp = reach(&host, port, until).await.map_err(NotOpened::Failure)?;
+    let late = |_| NotOpened::Failure(Failure::new(FailureKind::Network, "no connection in time"));
+    timeout_at(until, upgrade(tls, name, tcp, request)).await.map_err(late)?
+}
+
+async fn upgrade(
+    tls: &Arc<ClientConfig>,
+    name: Option<ServerName<'static>>,
+    tcp: TcpStream,
+    request: Request,
+) -> Result<WebSocketStream<Box<dyn Stream>>, NotOpened> {
+    let stream: Box<dyn Stream> = match name {
+        Some(name) => {
+            let connected = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
+            Box::new(connected.map_err(|error| NotOpened::Failure(tls::failure_of(&error)))?)
+        }
+        None => Box::new(tcp),
     };
     let limits = WebSocketConfig::default()
         .max_message_size(Some(MOST_BYTES))

@@ -15,10 +15,11 @@ use std::time::Duration;
 use audio_path::{FRAME_MS, Frame};
 use engines::Failure;
 use session::{Language, UtteranceId};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 use super::chain::Line;
+use super::hosts::{Host, SILENT_AFTER, beside};
 use super::speech::{self as interpreters, Exchange, Exchanges};
 use super::stage::Stage;
 use super::{Answer, Transport};
@@ -59,6 +60,8 @@ struct Inner {
     line: Line<Asr>,
     /// One for each engine of the chain, in its order.
     backends: Vec<Backend>,
+    /// Theirs.
+    hosts: Vec<Option<Arc<Host>>>,
     answers: mpsc::Sender<Answer>,
 }
 
@@ -95,7 +98,7 @@ struct Utterance {
     /// The audio before that.
     answered: Duration,
     /// When its end was told.
-    finished: Option<Instant>,
+    finished: watch::Sender<Option<Instant>>,
     /// When its line was lost, until it goes on by another one.
     lost: Option<Instant>,
     /// Text was passed on that the kept audio will bring again: from then on only the whole text counts.
@@ -114,9 +117,14 @@ impl Recogniser {
         exchanges: &Exchanges,
         answers: mpsc::Sender<Answer>,
     ) -> Self {
-        let backend = |provider| Backend::new(provider, transport, exchanges);
-        let backends = stage.providers().map(backend).collect();
-        Self(Arc::new(Inner { line: Line::new(stage), backends, answers }))
+        let on_loss = |place| {
+            let stage = Arc::clone(stage);
+            move |failure: &Failure| stage.line_lost(place, failure)
+        };
+        let backend = |(place, provider)| Backend::new(provider, transport, exchanges, on_loss(place));
+        let backends: Vec<_> = stage.providers().enumerate().map(backend).collect();
+        let hosts = (0..backends.len()).map(|place| transport.hosts.at(stage.address(place))).collect();
+        Self(Arc::new(Inner { line: Line::new(stage), backends, hosts, answers }))
     }
 
     /// Connects before the first frame.
@@ -177,7 +185,8 @@ impl Recogniser {
         let mut effort = self.0.line.effort(SPEECH_DEADLINE + ANSWER_DEADLINE, true);
         loop {
             let turn = effort.turn().await?;
-            let outcome = self.0.backends[turn.index].attempt(utterance, turn.is_last).await;
+            let host = self.0.hosts[turn.index].as_ref();
+            let outcome = self.0.backends[turn.index].attempt(utterance, turn.is_last, host).await;
             if outcome.is_err() {
                 utterance.lost.get_or_insert_with(Instant::now);
             }
@@ -197,22 +206,35 @@ impl Recogniser {
 }
 
 impl Backend {
-    fn new(provider: &Asr, transport: &Transport, exchanges: &Exchanges) -> Self {
+    /// `lost` is told of a line that ended while nobody needed it.
+    fn new(
+        provider: &Asr,
+        transport: &Transport,
+        exchanges: &Exchanges,
+        lost: impl Fn(&Failure) + Send + Sync + 'static,
+    ) -> Self {
         match provider {
             Asr::Wyoming(endpoint) => Self::Wyoming(Wyoming::new(endpoint.clone())),
             Asr::DeepgramListen(_) | Asr::DeepgramFlux(_) => {
-                Self::Stream(Box::new(Stream::new(transport.clone(), provider.clone())))
+                Self::Stream(Box::new(Stream::new(transport.clone(), provider.clone(), Arc::new(lost))))
             }
             Asr::Speech(engine) => Self::Speech(exchanges.to(engine)),
         }
     }
 
-    async fn attempt(&self, utterance: &mut Utterance, is_last: bool) -> Result<(), Ended> {
-        match self {
-            Self::Wyoming(wyoming) => wyoming.attempt(utterance, is_last).await,
-            Self::Stream(stream) => stream.attempt(utterance).await,
-            Self::Speech(exchange) => speech::attempt(exchange, utterance).await,
-        }
+    async fn attempt(
+        &self,
+        utterance: &mut Utterance,
+        is_last: bool,
+        host: Option<&Arc<Host>>,
+    ) -> Result<(), Ended> {
+        let silent = utterance.silent();
+        let attempted = match self {
+            Self::Wyoming(wyoming) => beside(host, silent, wyoming.attempt(utterance, is_last)).await,
+            Self::Stream(stream) => Ok(stream.attempt(utterance, host).await),
+            Self::Speech(exchange) => beside(host, silent, speech::attempt(exchange, utterance)).await,
+        };
+        attempted.unwrap_or_else(|swallowed| Err(swallowed.into()))
     }
 }
 
@@ -235,12 +257,34 @@ impl Utterance {
             input,
             kept: Vec::new(),
             answered: Duration::ZERO,
-            finished: None,
+            finished: watch::Sender::default(),
             lost: None,
             streamed: false,
             text: String::new(),
             language: None,
             answers,
+        }
+    }
+
+    /// That was all.
+    fn finish(&self) {
+        self.finished.send_replace(Some(Instant::now()));
+    }
+
+    fn finished(&self) -> Option<Instant> {
+        *self.finished.borrow()
+    }
+
+    /// Waits until the whole text, asked for now or later, is not there for so long that its engine's host is to be
+    /// knocked at.
+    fn silent(&self) -> impl Future<Output = ()> + use<> {
+        let (began, mut finished) = (Instant::now(), self.finished.subscribe());
+        async move {
+            let at = finished.wait_for(Option::is_some).await.map_or(None, |at| *at);
+            match at {
+                Some(at) => sleep_until(at.max(began) + SILENT_AFTER).await,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -320,7 +364,7 @@ mod tests {
         let stage = Stage::new("asr", &[engine("cloud", provider)], |_| role(false, false));
         let (answers, mut told) = mpsc::channel(1);
         // Whose engines it knows, and not how to ask any.
-        let inner = Inner { line: Line::new(&stage), backends: Vec::new(), answers };
+        let inner = Inner { line: Line::new(&stage), backends: Vec::new(), hosts: vec![None], answers };
         let recogniser = Recogniser(Arc::new(inner));
         let languages = ["en", "es"].map(|code| code.parse().unwrap());
         for utterance in [1, 2].map(UtteranceId) {

@@ -18,12 +18,12 @@ pub(super) async fn attempt(exchange: &Exchange, utterance: &mut Utterance) -> R
     for frame in &utterance.kept {
         both(&sessions, || Command::Audio(Box::new(*frame))).await?;
     }
-    if utterance.finished.is_some() {
+    if utterance.finished().is_some() {
         both(&sessions, || Command::Finish).await?;
     }
     let began = Instant::now();
     loop {
-        let finished = utterance.finished;
+        let finished = utterance.finished();
         let until = |sent: Instant| match finished {
             None => began + SPEECH_DEADLINE,
             Some(at) => answer_by(finished, sent.max(at).max(began), FALL_BACK_AFTER),
@@ -35,7 +35,7 @@ pub(super) async fn attempt(exchange: &Exchange, utterance: &mut Utterance) -> R
                     both(&sessions, || Command::Audio(frame.clone())).await?;
                 }
                 Some(AsrInput::Finish) => {
-                    utterance.finished = Some(Instant::now());
+                    utterance.finish();
                     both(&sessions, || Command::Finish).await?;
                 }
                 None => return Err(Ended::Unwanted),

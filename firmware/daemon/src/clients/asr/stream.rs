@@ -1,6 +1,7 @@
 //! A leg's streaming connection to one engine: opened once, by whoever needs it first, and kept while the leg lasts.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use audio_path::Frame;
@@ -13,6 +14,7 @@ use super::provider::Provider;
 use super::turns::{MOST_EVENTS, TurnEvent, Turns};
 use super::{AsrInput, Ended, FALL_BACK_AFTER, SPEECH_DEADLINE, Utterance, answer_by};
 use crate::clients::Transport;
+use crate::clients::hosts::{Host, beside};
 use crate::clients::websocket::{NotOpened, Received, Socket};
 use crate::config::Asr;
 
@@ -31,7 +33,11 @@ pub(super) struct Stream {
     way: Mutex<Way>,
     /// Held by the utterance whose audio is being sent: audio of two would be heard as one.
     floor: Mutex<()>,
+    lost: Arc<Lost>,
 }
+
+/// Is told why a line ended while nobody needed it: the next utterance is to find out nothing.
+type Lost = dyn Fn(&Failure) + Send + Sync;
 
 #[derive(Default)]
 struct Way {
@@ -56,8 +62,8 @@ enum Command {
 }
 
 impl Stream {
-    pub(super) fn new(transport: Transport, service: Asr) -> Self {
-        Self { transport, service, way: Mutex::default(), floor: Mutex::new(()) }
+    pub(super) fn new(transport: Transport, service: Asr, lost: Arc<Lost>) -> Self {
+        Self { transport, service, way: Mutex::default(), floor: Mutex::new(()), lost }
     }
 
     /// Connects, if that is not done.
@@ -66,17 +72,24 @@ impl Stream {
     }
 
     /// Has the utterance recognised. Where that fails, the connection ends with it.
-    pub(super) async fn attempt(&self, utterance: &mut Utterance) -> Result<(), Ended> {
+    pub(super) async fn attempt(
+        &self,
+        utterance: &mut Utterance,
+        host: Option<&Arc<Host>>,
+    ) -> Result<(), Ended> {
         let floor = self.floor.lock().await;
         let line = self.connected(utterance.languages).await?;
         if let Some(lost) = utterance.lost.take() {
             log::info!("an utterance goes on by another line after {} ms", lost.elapsed().as_millis());
         }
-        let outcome = converse(&line, floor, utterance).await;
+        let silent = utterance.silent();
+        let outcome = beside(host, silent, converse(&line, floor, utterance)).await;
+        let outcome = outcome.unwrap_or_else(|swallowed| Err(swallowed.into()));
         let Err(Ended::Failed(failure)) = outcome else { return outcome };
         self.give_up(&line).await;
-        // Who says nothing in time has not broken a line.
-        let broke = failure.kind != FailureKind::Slow && line.opened.elapsed() >= SERVED_AFTER;
+        // Who says nothing in time has not broken a line, and where no connection is made a new one is not to be had.
+        let may_be_made_again = failure.kind != FailureKind::Slow && !failure.is_unreached;
+        let broke = may_be_made_again && line.opened.elapsed() >= SERVED_AFTER;
         Err(if broke { Ended::Interrupted(failure) } else { Ended::Failed(failure) })
     }
 
@@ -99,7 +112,8 @@ impl Stream {
             .await
             .inspect_err(|failure| way.failed = Some((Instant::now(), failure.clone())))?;
         let (commands_in, commands) = mpsc::channel(MOST_COMMANDS);
-        tokio::spawn(Connection { socket, provider, turns: Turns::default() }.serve(commands));
+        let lost = Arc::clone(&self.lost);
+        tokio::spawn(Connection { socket, provider, turns: Turns::default(), lost }.serve(commands));
         let open = Line { commands: commands_in, opened: Instant::now() };
         way.line = Some(open.clone());
         Ok(open)
@@ -114,7 +128,7 @@ pub(super) async fn open(
 ) -> Result<(Socket, Provider), Failure> {
     let (provider, service) = Provider::new(service, languages)
         .ok_or_else(|| Failure::new(FailureKind::Refused, "this recogniser does not stream"))?;
-    match Socket::open(&transport.tls, &provider.handshake(service)).await {
+    match transport.open(&provider.handshake(service)).await {
         Ok(socket) => Ok((socket, provider)),
         Err(NotOpened::Status(status, retry_after)) => Err(provider.refused(status, retry_after.as_deref())),
         Err(NotOpened::Failure(failure)) => Err(failure),
@@ -133,10 +147,9 @@ async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Uttera
         // a new line may help.
         let until = match (sent, spoken) {
             (None, _) => began + SPEECH_DEADLINE,
-            (Some(sent), None) => answer_by(utterance.finished, sent, FALL_BACK_AFTER),
-            (Some(sent), Some(spoken)) => {
-                answer_by(utterance.finished, sent, FALL_BACK_AFTER).min(spoken.max(sent) + SILENCE_DEADLINE)
-            }
+            (Some(sent), None) => answer_by(utterance.finished(), sent, FALL_BACK_AFTER),
+            (Some(sent), Some(spoken)) => answer_by(utterance.finished(), sent, FALL_BACK_AFTER)
+                .min(spoken.max(sent) + SILENCE_DEADLINE),
         };
         tokio::select! {
             place = line.commands.reserve(), if !unsent.is_empty() => match (place, unsent.pop_front()) {
@@ -144,7 +157,7 @@ async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Uttera
                 // The events tell why.
                 _ => unsent.clear(),
             },
-            input = utterance.input.recv(), if unsent.is_empty() && utterance.finished.is_none() => {
+            input = utterance.input.recv(), if unsent.is_empty() && utterance.finished().is_none() => {
                 unsent.extend(Some(command_of(input, utterance)?));
             }
             event = timeout_at(until, events.recv()) => match event {
@@ -163,7 +176,7 @@ async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Uttera
                 Err(_) => return Err(Failure::new(FailureKind::Slow, "no text in time").into()),
             },
         }
-        if utterance.finished.is_some() && unsent.is_empty() {
+        if utterance.finished().is_some() && unsent.is_empty() {
             drop(floor.take());
             sent.get_or_insert_with(Instant::now);
         }
@@ -174,7 +187,7 @@ async fn converse(line: &Line, floor: MutexGuard<'_, ()>, utterance: &mut Uttera
 fn all_so_far(utterance: &Utterance, events: mpsc::Sender<TurnEvent>) -> VecDeque<Command> {
     let mut commands = VecDeque::from([Command::Begin(events)]);
     commands.extend(utterance.kept.iter().map(|frame| Command::Audio(Box::new(*frame))));
-    commands.extend(utterance.finished.map(|_| Command::Finish));
+    commands.extend(utterance.finished().map(|_| Command::Finish));
     commands
 }
 
@@ -185,7 +198,7 @@ fn command_of(input: Option<AsrInput>, utterance: &mut Utterance) -> Result<Comm
             Ok(Command::Audio(frame))
         }
         Some(AsrInput::Finish) => {
-            utterance.finished = Some(Instant::now());
+            utterance.finish();
             Ok(Command::Finish)
         }
         None => Err(Ended::Unwanted),
@@ -201,6 +214,7 @@ struct Connection {
     socket: Socket,
     provider: Provider,
     turns: Turns,
+    lost: Arc<Lost>,
 }
 
 impl Connection {
@@ -227,6 +241,9 @@ impl Connection {
                 break failure;
             }
         };
+        if self.turns.is_idle() {
+            (self.lost)(&failure);
+        }
         self.turns.fail(&failure);
     }
 

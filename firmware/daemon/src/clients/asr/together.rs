@@ -31,7 +31,8 @@ async fn ten_who_connect_at_once_make_one_connection() {
     let service = service(&format!("ws://{}", listener.local_addr().unwrap()));
     let opened = Arc::<AtomicUsize>::default();
     tokio::spawn(serve(listener, Arc::clone(&opened)));
-    let stream = Arc::new(Stream::new(Transport::new().unwrap(), Asr::DeepgramListen(service)));
+    let stream =
+        Arc::new(Stream::new(Transport::new().unwrap(), Asr::DeepgramListen(service), Arc::new(|_| {})));
     let languages = ["en", "es"].map(|code| code.parse().unwrap());
     let callers = (0..10).map(|_| {
         let stream = Arc::clone(&stream);

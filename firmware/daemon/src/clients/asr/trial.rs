@@ -4,7 +4,6 @@ use audio_path::Frame;
 use engines::Failure;
 use session::{Language, UtteranceId};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::{Backend, Ended, FRAME, Transport, Utterance};
 use crate::clients::speech::Exchanges;
@@ -24,13 +23,11 @@ pub(in crate::clients) async fn trial(
     let (answers, _nobody) = mpsc::channel(1);
     let frames = (LENGTH.as_millis() / FRAME.as_millis()) as usize;
     let kept = vec![Frame::SILENCE; frames];
-    let mut utterance = Utterance {
-        kept,
-        finished: Some(Instant::now()),
-        ..Utterance::new(UtteranceId(0), languages, input, answers)
-    };
+    let mut utterance = Utterance { kept, ..Utterance::new(UtteranceId(0), languages, input, answers) };
+    utterance.finish();
     let exchanges = Exchanges::of(provider.speech(), transport);
-    match Backend::new(provider, transport, &exchanges).attempt(&mut utterance, true).await {
+    // Whoever tries it waits beside it himself.
+    match Backend::new(provider, transport, &exchanges, |_| {}).attempt(&mut utterance, true, None).await {
         Err(Ended::Failed(failure) | Ended::Interrupted(failure)) => Err(failure),
         Ok(()) | Err(Ended::Unwanted) => Ok(()),
     }

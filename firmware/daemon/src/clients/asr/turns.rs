@@ -68,6 +68,11 @@ impl Turns {
         self.open.back().is_some_and(|turn| turn.ended.is_none())
     }
 
+    /// Whether nobody waits for a text.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.iter().all(|turn| turn.events.is_closed())
+    }
+
     /// The turn's audio ends at `at`, and its text was asked for.
     pub(super) fn end(&mut self, at: Duration) {
         let Some(turn) = self.open.back_mut() else { return };

@@ -43,7 +43,7 @@ impl Wyoming {
         for frame in &utterance.kept {
             connection.send(chunk(frame)).await?;
         }
-        if utterance.finished.is_some() {
+        if utterance.finished().is_some() {
             connection.send(AudioStop::default().into()).await?;
         }
         let (text, language) = converse(&mut connection, utterance, streams, patience).await?;
@@ -64,19 +64,19 @@ async fn converse(
 ) -> Result<(String, Option<Language>), Ended> {
     let mut streamed = Streamed::default();
     let began = Instant::now();
-    let mut sent = utterance.finished.map(|_| began);
+    let mut sent = utterance.finished().map(|_| began);
     loop {
         let until = match (sent, streamed.ended) {
             (None, _) => began + SPEECH_DEADLINE,
-            (Some(sent), None) => answer_by(utterance.finished, sent, patience),
+            (Some(sent), None) => answer_by(utterance.finished(), sent, patience),
             (Some(sent), Some(ended)) => {
-                answer_by(utterance.finished, sent, patience).min(ended.max(sent) + AFTER_STREAM_DEADLINE)
+                answer_by(utterance.finished(), sent, patience).min(ended.max(sent) + AFTER_STREAM_DEADLINE)
             }
         };
         let message = tokio::select! {
             input = utterance.input.recv(), if sent.is_none() => {
                 send_on(connection, utterance, input).await?;
-                sent = utterance.finished.map(|_| Instant::now());
+                sent = utterance.finished().map(|_| Instant::now());
                 continue;
             }
             message = timeout_at(until, connection.receive()) => match message {
@@ -139,7 +139,7 @@ async fn send_on(
             connection.send(chunk(&frame)).await?;
         }
         Some(AsrInput::Finish) => {
-            utterance.finished = Some(Instant::now());
+            utterance.finish();
             connection.send(AudioStop::default().into()).await?;
         }
         None => return Err(Ended::Unwanted),

@@ -13,8 +13,10 @@ use audio_path::SegmentId;
 use engines::{Failure, FailureKind};
 use session::Language;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
 
 use super::chain::Line;
+use super::hosts::{SILENT_AFTER, beside};
 use super::speech::{self, Exchanges};
 use super::stage::Stage;
 use super::{Answer, Transport};
@@ -135,8 +137,10 @@ impl Translator {
             let asked = ask(&self.0.transport, &self.0.exchanges, provider, job);
             let patience = if turn.is_last { DEADLINE } else { ANSWER_DEADLINE };
             let late = |_| Failure::new(FailureKind::Slow, "no translation in time");
-            let outcome = tokio::time::timeout(patience, asked).await.map_err(late);
-            if let Some(Done { text, has_glossary }) = effort.judge(outcome.flatten()) {
+            let host = self.0.transport.hosts.at(self.0.stage.address(turn.index));
+            let asked = beside(host.as_ref(), sleep(SILENT_AFTER), timeout(patience, asked)).await;
+            let outcome = asked.and_then(|answer| answer.map_err(late).flatten());
+            if let Some(Done { text, has_glossary }) = effort.judge(outcome) {
                 let service = service(provider);
                 // With the glossary it would be another text: it is made anew the next time.
                 if has_glossary || !self.0.transport.glossaries.is_missed(service, job) {

@@ -99,7 +99,7 @@ pub(super) async fn connect(
                 spoken: engine.spoken,
             };
             let ticket = ticket(transport, &service.url, key, &options).await?;
-            let opened = Socket::open(&transport.tls, &ticket.handshake()).await;
+            let opened = transport.open(&ticket.handshake()).await;
             let socket = opened.map_err(|error| not_opened(error, deepl_voice::Stream::refused))?;
             Ok((socket, Provider::DeepL(Box::new(deepl_voice::Stream::new(clock())))))
         }
@@ -107,7 +107,7 @@ pub(super) async fn connect(
             let model = service.model.clone().unwrap_or_else(|| openai_translations::MODEL.into());
             let options = openai_translations::Options { model, target: target.code().into() };
             let stream = openai_translations::Stream::new(options);
-            let opened = Socket::open(&transport.tls, &stream.handshake(&service.url, key)).await;
+            let opened = transport.open(&stream.handshake(&service.url, key)).await;
             let socket = opened.map_err(|error| not_opened(error, openai_translations::Stream::refused))?;
             let converter = RateConverter::new(SAMPLE_RATE, openai_translations::RATE)?;
             Ok((socket, Provider::OpenAi(Box::new(stream), Box::new(converter))))

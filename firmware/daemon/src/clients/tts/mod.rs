@@ -24,6 +24,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::chain::Line;
+use super::hosts::{Host, SILENT_AFTER, beside};
 use super::resample::Converter;
 use super::speech::{self as interpreters, Exchange, Exchanges};
 use super::stage::Stage;
@@ -112,6 +113,8 @@ struct Worker {
     line: Arc<Line<Tts>>,
     /// One for each engine of the chain, in its order.
     backends: Vec<Backend>,
+    /// Theirs.
+    hosts: Vec<Option<Arc<Host>>>,
     answers: mpsc::Sender<Answer>,
     unwanted: Arc<Unwanted>,
     /// When what was spoken so far has been heard, if that begins at once.
@@ -153,13 +156,18 @@ impl Speaker {
         let speaker = Self { jobs, line: Arc::clone(&line), unwanted: Arc::clone(&unwanted) };
         let (stage, transport, exchanges) = (Arc::clone(stage), transport.clone(), exchanges.clone());
         tokio::spawn(async move {
-            let backend = |provider| Backend::new(provider, &transport, &exchanges);
-            let worker = || Worker {
-                line: Arc::clone(&line),
-                backends: stage.providers().map(backend).collect(),
-                answers: answers.clone(),
-                unwanted: Arc::clone(&unwanted),
-                playing_until: Timestamp::default(),
+            let worker = || {
+                let backend = |provider| Backend::new(provider, &transport, &exchanges);
+                let backends: Vec<_> = stage.providers().map(backend).collect();
+                let host = |place| transport.hosts.at(stage.address(place));
+                Worker {
+                    line: Arc::clone(&line),
+                    hosts: (0..backends.len()).map(host).collect(),
+                    backends,
+                    answers: answers.clone(),
+                    unwanted: Arc::clone(&unwanted),
+                    playing_until: Timestamp::default(),
+                }
             };
             serve(&stage.workers, worker, &answers, queue).await;
         });
@@ -368,10 +376,12 @@ impl Worker {
             let due = (now_asked + limit).min(asked + DEADLINE);
             output.due.send_replace(Some(due));
             let began = self.playing_until.max(now());
+            let (host, mute) = (self.hosts[turn.index].as_ref(), output.mute());
+            let speaking = self.backends[turn.index].speak(job, &mut output);
             let spoken = tokio::select! {
                 biased;
                 () = unwanted.has(job.segment) => None,
-                spoken = self.backends[turn.index].speak(job, &mut output) => Some(spoken),
+                spoken = beside(host, mute, speaking) => Some(spoken.flatten()),
             };
             self.playing_until = began + output.duration();
             let outcome = match spoken {
@@ -449,6 +459,16 @@ impl<'a> Output<'a> {
     /// Whether an engine that was asked at that time let pass without a sound what any should need.
     fn is_mute_since(&self, asked: Instant) -> bool {
         self.given == 0 && asked.elapsed() >= FIRST_DEADLINE
+    }
+
+    /// Waits until one that is asked now was not heard for so long that its host is to be knocked at.
+    fn mute(&self) -> impl Future<Output = ()> + use<> {
+        let mut due = self.due.subscribe();
+        async move {
+            if timeout(SILENT_AFTER, due.changed()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// How long an engine has until it is given up.

@@ -159,7 +159,7 @@ pub(super) async fn open(
     handshake: &Handshake,
     refused: impl Fn(u16, Option<&str>) -> Failure,
 ) -> Result<Socket, Failure> {
-    Socket::open(&transport.tls, handshake).await.map_err(|not_opened| match not_opened {
+    transport.open(handshake).await.map_err(|not_opened| match not_opened {
         NotOpened::Status(status, retry_after) => refused(status, retry_after.as_deref()),
         NotOpened::Failure(failure) => failure,
     })

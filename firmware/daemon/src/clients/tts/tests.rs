@@ -57,6 +57,7 @@ impl Leg {
                 let backend = |provider| Backend::new(provider, &transport, &exchanges);
                 Worker {
                     line: Arc::clone(&line),
+                    hosts: vec![None, None],
                     backends: part.providers().take(known).map(backend).collect(),
                     answers: told.clone(),
                     unwanted: Arc::default(),

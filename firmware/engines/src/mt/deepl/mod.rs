@@ -100,8 +100,13 @@ pub fn usage(base: Option<&str>, key: &str) -> Request {
     Request { method: "GET", url: place(base, key, "/v2/usage"), headers: headers(key), body: Vec::new() }
 }
 
+/// Where this key is known.
+pub fn host(key: &str) -> &'static str {
+    if key.ends_with(":fx") { FREE_HOST } else { HOST }
+}
+
 fn place(base: Option<&str>, key: &str, path: &str) -> String {
-    let host = base.unwrap_or(if key.ends_with(":fx") { FREE_HOST } else { HOST });
+    let host = base.unwrap_or(host(key));
     format!("{}{path}", host.trim_end_matches('/'))
 }
 
