@@ -1,7 +1,7 @@
 //! A daemon whose engines are emulated cloud services, the best of each stage first, and spares behind them.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) trusted: Option<String>,
     /// By how many seconds the wall clock of the daemon's machine is off.
     pub(crate) clock: Option<i64>,
+    /// Where the lines to the first cloud begin: an address of this machine.
+    pub(crate) host: Ipv4Addr,
 }
 
 impl Default for Plan {
@@ -87,6 +89,7 @@ impl Default for Plan {
             small_disk: None,
             trusted: None,
             clock: None,
+            host: Ipv4Addr::LOCALHOST,
         }
     }
 }
@@ -112,11 +115,18 @@ pub(crate) fn voices(name: &str, heard: &[Line]) -> Voices {
 
 impl Cloud {
     pub(crate) async fn start(name: &str, plan: &Plan) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST, name, plan).await
+    }
+
+    /// The same, with its lines beginning at this address.
+    async fn start_at(host: Ipv4Addr, name: &str, plan: &Plan) -> Self {
         let world = || Arc::new(World::new(KEY, voices(name, &plan.heard).paced(plan.pace), plan.delays, 1));
         let deepgram = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
         let deepl = deepl::start(world(), 0).await.expect("DeepL's emulator starts");
         let aura = deepgram::start(world(), 0).await.expect("Deepgram's emulator starts");
-        let line = async |emulator: &Emulator| Relay::start(emulator.address, 0).await.expect("a port");
+        let line = async |emulator: &Emulator| {
+            Relay::start_at(SocketAddr::from((host, 0)), emulator.address).await.expect("a port")
+        };
         let lines = [line(&deepgram).await, line(&deepl).await, line(&aura).await];
         Self { deepgram, aura, deepl, lines }
     }
@@ -191,8 +201,9 @@ impl Clouds {
     /// Two clouds as `plan` says, and a daemon that has tried each of their engines.
     pub(crate) fn planned(plan: Plan) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let (first, spare) = runtime
-            .block_on(async { (Cloud::start("first", &plan).await, Cloud::start("spare", &plan).await) });
+        let (first, spare) = runtime.block_on(async {
+            (Cloud::start_at(plan.host, "first", &plan).await, Cloud::start("spare", &plan).await)
+        });
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str, key: &str| {
             let path = directory.path().join(name);

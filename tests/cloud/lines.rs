@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine_emulators::Weather;
+use engine_emulators::{Fault, Weather};
 
 use crate::clouds::{Clouds, Plan, converse, saying};
 
@@ -48,6 +48,22 @@ fn a_line_that_swallows_all_is_noticed_within_three_seconds() {
     let cases: [fn(); 3] = [hearing, || answering("mt", 1), || answering("tts", 2)];
     let failed = cases.map(thread::spawn).map(|case| case.join().is_err());
     assert_eq!(failed, [false; 3]);
+}
+
+#[test]
+fn a_recognisers_idle_line_that_is_hung_up_tells_why_before_anybody_speaks() {
+    let clouds = Clouds::start();
+    let mut call = clouds.call();
+    converse(&mut call);
+    clouds.first.deepgram.world.script.push(Fault::Refuse { status: 401, retry_after: None });
+    clouds.first.lines[0].hang_up();
+    let ended = Instant::now();
+    while clouds.engine("asr", 0)["fault"]["kind"] != "credential" {
+        assert!(ended.elapsed() < FALLBACK, "{}\n{}", clouds.engine("asr", 0), clouds.daemon.logged());
+        call.pass(false);
+    }
+    let (heard, ..) = converse(&mut call);
+    assert_eq!(heard, "good morning to you all", "the spare hears");
 }
 
 #[test]

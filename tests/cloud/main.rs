@@ -31,4 +31,5 @@ mod serving;
 mod strangers;
 mod unanswered;
 mod unheard;
+mod uplink;
 mod vendor;

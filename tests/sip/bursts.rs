@@ -7,9 +7,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dragoman_tests::network::take_addresses;
 use softphone::sip::digest::{Challenge, Credentials, Session};
 
-use crate::guard::{start_guard, take_addresses};
+use crate::guard::start_guard;
 use crate::phones::{dragoman, must, secret};
 use crate::rig::Rig;
 use crate::wire::{Way, Wire};

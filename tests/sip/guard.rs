@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dragoman_tests::network::take_addresses;
 use lab::process::Process;
 use lab::programs::program;
 use softphone::{Account, AudioOptions, Codec, Phone, PhoneOptions};
@@ -24,22 +25,6 @@ const GUESSERS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 9
 const LOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 4);
 /// No address of a LAN.
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
-
-/// Whether this network is a namespace of the tests' own, whose firewall and addresses may be changed.
-fn is_private() -> bool {
-    let devices = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
-    devices.lines().skip(2).all(|line| line.trim_start().starts_with("lo:"))
-}
-
-/// Makes these addresses of this machine.
-pub(crate) fn take_addresses<'a>(addresses: impl Iterator<Item = &'a Ipv4Addr>) {
-    assert!(is_private(), "run it with `cargo xtask test`, as root: only there it has a network of its own");
-    for address in addresses {
-        let add =
-            Command::new("ip").args(["addr", "replace", &format!("{address}/32"), "dev", "lo"]).status();
-        assert!(add.is_ok_and(|status| status.success()), "no address {address}");
-    }
-}
 
 /// The guard's file.
 fn state(rig: &Rig) -> PathBuf {

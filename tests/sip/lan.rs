@@ -5,9 +5,10 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::bursts::{BOX, certificate, password, rig};
-use crate::guard::{shape, take_addresses};
+use crate::guard::shape;
 use crate::phones::secret;
 use crate::wire::{Way, Wire};
+use dragoman_tests::network::take_addresses;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// One far away, and two next to private networks.

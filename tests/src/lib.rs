@@ -6,6 +6,7 @@ pub mod callers;
 pub mod daemon;
 pub mod fake_phone;
 pub mod interpreted;
+pub mod network;
 pub mod simulation;
 pub mod voice;
 pub mod watch;

@@ -64,7 +64,14 @@ impl Relay {
     /// # Errors
     /// When the port is taken.
     pub async fn start(server: SocketAddr, port: u16) -> Result<Self> {
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), server).await
+    }
+
+    /// The same to an address of this machine.
+    ///
+    /// # Errors
+    /// When the port is taken, or the address is another machine's.
+    pub async fn start_at(wanted: SocketAddr, server: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(wanted)
             .await
             .with_context(|| format!("cannot listen on {wanted}: is it in use?"))?;
