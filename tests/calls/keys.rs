@@ -106,8 +106,9 @@ fn keys_of_an_interpreters_caller_are_confirmed_and_obeyed() {
     call.hang_up().expect("a report");
     watch.wait_for("leg_state", 2 * SECOND, |event| event["state"] == "disconnected");
     let states = watch.seen_since(0, "leg_state").into_iter().map(|event| event["state"].clone());
-    let states: Vec<_> = states.collect();
-    let course = ["connected", "translating", "connected", "translating", "disconnecting", "disconnected"];
+    // Asterisk tells that he hangs up, and the pipes that he is gone: either may come first.
+    let states: Vec<_> = states.filter(|state| state != "disconnecting").collect();
+    let course = ["connected", "translating", "connected", "translating", "disconnected"];
     assert!(states.ends_with(&course.map(serde_json::Value::from)), "{states:?}");
 }
 
