@@ -297,7 +297,7 @@ async fn serve(
     let mut lives = Lives::of(part);
     loop {
         let mut at_hand = None;
-        let life = async { worker().run(&mut queue, &mut at_hand).await };
+        let life = Box::pin(async { worker().run(&mut queue, &mut at_hand).await });
         let Err(again) = lives.live(life).await else { return };
         if let Some(segment) = at_hand {
             let reason = Failure::from(Fault).to_string();
