@@ -30,6 +30,11 @@ impl Isolation {
         format!("Tests run {network}, {class}.")
     }
 
+    /// Whether each command gets a network of its own.
+    pub(crate) fn has_networks(&self) -> bool {
+        self.network
+    }
+
     /// Words for a test program: what needs a network of its own runs where it has one, and counts as ignored elsewhere.
     pub(crate) fn selection(&self) -> &'static [&'static str] {
         if self.network { &["--include-ignored"] } else { &[] }

@@ -19,11 +19,10 @@ const RUNS: &str = "stat::number_of_executed_units:";
 pub(super) fn steps(runs: Option<u64>) -> Result<Vec<Step>> {
     let seeds = seeds();
     let entries = fs::read_dir(&seeds).with_context(|| format!("no seeds in {}", seeds.display()))?;
-    let mut targets =
-        entries.map(|entry| Ok(entry?.file_name().into_string().ok())).collect::<Result<Vec<_>>>()?;
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok())).collect::<Result<Vec<_>>>()?;
+    let mut targets: Vec<_> = names.into_iter().flatten().collect();
     targets.sort();
-    let runs = targets.into_iter().flatten().map(|target| Step::Fuzz { target, runs });
-    Ok([Step::Build(harness)].into_iter().chain(runs).collect())
+    Ok(vec![Step::Build(harness), Step::Fuzz { targets, runs }])
 }
 
 /// The run of one target. What it found of interest stays for the next run to begin with.

@@ -4,6 +4,7 @@ mod fuzz;
 mod report;
 mod run;
 mod rungs;
+mod tests;
 
 use std::process::ExitCode;
 

@@ -1,26 +1,28 @@
-//! Running a rung's commands and counting their tests.
+//! Running a rung's commands.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::iter;
+use std::num::NonZero;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lab::cache::Cache;
 use lab::process::wrapped;
 use rustix::process::{Pid, Signal, kill_process_group};
 use say::say;
 
 use super::fuzz;
-use super::report::{Outcome, parse_result};
+use super::report::Outcome;
 use super::rungs::{Rung, Step};
 use crate::isolation::Isolation;
 
 /// Longer than any rung may take on two cores; a test that hangs must not hang the run.
-const DEADLINE: Duration = Duration::from_secs(20 * 60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(20 * 60);
 
 /// Runs all steps of `rung`; a step that fails to build ends it, as a failure.
 pub(super) fn rung(rung: &Rung, cache: &Cache, isolation: &Isolation) -> Result<Outcome> {
@@ -30,10 +32,8 @@ pub(super) fn rung(rung: &Rung, cache: &Cache, isolation: &Isolation) -> Result<
         let go_on = match step {
             Step::Check(command) => check(command, &mut outcome)?,
             Step::Build(build) => built(*build, cache, &mut outcome)?,
-            Step::Fuzz { target, runs } => fuzz(target, *runs, &mut outcome)?,
-            Step::Tests { command, exclusive, filter } => {
-                tests(command, *exclusive, filter.as_deref(), isolation, &mut outcome)?
-            }
+            Step::Fuzz { targets, runs } => fuzz(targets, *runs, &mut outcome)?,
+            Step::Tests(tests) => super::tests::run(tests, isolation, &mut outcome)?,
         };
         if !go_on {
             break;
@@ -50,21 +50,37 @@ fn check(command: &Command, outcome: &mut Outcome) -> Result<bool> {
     Ok(passed)
 }
 
+/// As many at once as there are cores, since each keeps one busy.
+fn fuzz(targets: &[String], runs: Option<u64>, outcome: &mut Outcome) -> Result<bool> {
+    let queue = Mutex::new(targets.iter());
+    let next = || queue.lock().ok()?.next();
+    let one_by_one = || iter::from_fn(next).map(|target| fuzz_one(target, runs)).collect::<Vec<_>>();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let passed = thread::scope(|scope| {
+        let cores: Vec<_> = (0..cores).map(|_| scope.spawn(one_by_one)).collect();
+        cores.into_iter().flat_map(|core| core.join().unwrap_or_default()).collect::<Result<Vec<_>>>()
+    })?;
+    ensure!(passed.len() == targets.len(), "a thread that fuzzed panicked");
+    for passed in passed {
+        outcome.count(passed);
+    }
+    Ok(true)
+}
+
 /// What libFuzzer says is shown only where the target broke.
-fn fuzz(target: &str, runs: Option<u64>, outcome: &mut Outcome) -> Result<bool> {
+fn fuzz_one(target: &str, runs: Option<u64>) -> Result<bool> {
     let log = fuzz::log(target)?;
     let mut command = wrapped(&[], &fuzz::command(target, runs)?);
     command.stderr(File::create(&log).with_context(|| format!("cannot create {}", log.display()))?);
     let deadline = if runs.is_some() { Duration::MAX } else { DEADLINE };
     let passed = supervised(command, deadline, |_| {})?.success();
-    outcome.count(passed);
     let said = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
     if passed {
         say!("fuzz {target} ... ok, {} runs", fuzz::runs(&said).context("libFuzzer did not count its runs")?);
     } else {
         say!("fuzz {target} ... BROKE\n{said}\n{}", fuzz::advice(target));
     }
-    Ok(true)
+    Ok(passed)
 }
 
 fn built(build: fn(&Cache) -> Result<()>, cache: &Cache, outcome: &mut Outcome) -> Result<bool> {
@@ -77,40 +93,12 @@ fn built(build: fn(&Cache) -> Result<()>, cache: &Cache, outcome: &mut Outcome) 
     Ok(true)
 }
 
-/// Compiles outside (cargo may need the network), then runs inside.
-fn tests(
-    command: &Command,
-    exclusive: bool,
-    filter: Option<&str>,
-    isolation: &Isolation,
-    outcome: &mut Outcome,
-) -> Result<bool> {
-    let doc = command.get_args().any(|arg| arg == "--doc");
-    if !doc && !supervised(with(wrapped(&[], command), &["--no-run"]), DEADLINE, |_| {})?.success() {
-        outcome.count(false);
-        return Ok(false);
-    }
-    let mut inner = with(wrapped(&[], command), &["--offline", "--"]);
-    inner.args(isolation.selection()).args(filter);
-    if exclusive {
-        inner.arg("--test-threads=1");
-    }
-    let failed_before = outcome.failed;
-    let status = supervised(isolation.wrap(&inner, exclusive), DEADLINE, |line| {
-        say!("{line}");
-        if let Some(counts) = parse_result(line) {
-            outcome.add(counts);
-        }
-    })?;
-    // A test binary that aborts prints no result line.
-    if !status.success() && outcome.failed == failed_before {
-        outcome.count(false);
-    }
-    Ok(true)
-}
-
 /// Runs to the end, the deadline, or Ctrl-C; the latter two end the whole process group.
-fn supervised(mut command: Command, deadline: Duration, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
+pub(super) fn supervised(
+    mut command: Command,
+    deadline: Duration,
+    mut on_line: impl FnMut(&str),
+) -> Result<ExitStatus> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
     let mut child =
         command.spawn().with_context(|| format!("cannot run {}", command.get_program().display()))?;
@@ -146,9 +134,4 @@ fn end_group(child: &Child) {
     kill_process_group(group, Signal::TERM).ok();
     thread::sleep(Duration::from_secs(2));
     kill_process_group(group, Signal::KILL).ok();
-}
-
-fn with(mut command: Command, args: &[&str]) -> Command {
-    command.args(args);
-    command
 }

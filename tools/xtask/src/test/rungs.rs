@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use lab::cache::Cache;
 use serde_json::Value;
 
+use super::tests::Tests;
 use crate::build::cargo;
 
 /// The crate whose test targets are the upper rungs, and their order; others follow.
@@ -28,6 +29,10 @@ const ORDER: [&str; 15] = [
     "load",
 ];
 
+/// The rungs whose tests leave the cores idle, and how many of theirs run at a time.
+const MOSTLY_WAIT: [&str; 4] = ["ports", "cloud", "driver", "sip"];
+const LANES: usize = 2;
+
 /// One rung.
 pub(super) struct Rung {
     pub(super) name: String,
@@ -43,27 +48,24 @@ pub(super) enum Step {
     Check(Command),
     /// Builds what tests start.
     Build(fn(&Cache) -> Result<()>),
-    /// A parser under libFuzzer; counts as one test.
-    Fuzz { target: String, runs: Option<u64> },
-    /// `cargo test`, whose tests are counted.
-    Tests {
-        command: Command,
-        /// One at a time and real-time, because they measure audio or time.
-        exclusive: bool,
-        filter: Option<String>,
+    /// Parsers under libFuzzer; each counts as one test.
+    Fuzz {
+        targets: Vec<String>,
+        runs: Option<u64>,
     },
+    Tests(Tests),
 }
 
 impl Rung {
     pub(super) fn is_tests(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Tests { .. }))
+        self.steps.iter().any(|step| matches!(step, Step::Tests(_)))
     }
 
     /// The rung with only the tests whose name contains `part`.
     pub(super) fn filtered(mut self, part: &str) -> Self {
         for step in &mut self.steps {
-            if let Step::Tests { filter, .. } = step {
-                *filter = Some(part.to_owned());
+            if let Step::Tests(tests) = step {
+                tests.filter = Some(part.to_owned());
             }
         }
         self
@@ -107,24 +109,25 @@ pub(super) fn all(cache: &Cache, fuzz_runs: Option<u64>) -> Result<Vec<Rung>> {
             "vendors" => "the vendors' own clients against our emulators",
             _ => "further tests with real processes",
         };
-        let tests = tests(cache, &["-p", LADDER, "--test", &target], !quick);
-        rungs.push(rung(&target, what, quick, if quick { vec![tests] } else { built(tests) }));
+        let lanes = if MOSTLY_WAIT.contains(&target.as_str()) { LANES } else { 1 };
+        let tests = Tests { lanes, ..tests(cache, &["-p", LADDER, "--test", &target], !quick) };
+        rungs.push(rung(&target, what, quick, if quick { vec![Step::Tests(tests)] } else { built(tests) }));
     }
     Ok(rungs)
 }
 
 /// Tests that start programs do not build them.
-fn built(tests: Step) -> Vec<Step> {
-    vec![Step::Build(crate::build::programs), Step::Build(crate::build::driver), tests]
+fn built(tests: Tests) -> Vec<Step> {
+    vec![Step::Build(crate::build::programs), Step::Build(crate::build::driver), Step::Tests(tests)]
 }
 
 fn unit(cache: &Cache) -> Vec<Step> {
     let crates = ["--workspace", "--exclude", LADDER];
-    let of = |kind: &[&str]| tests(cache, &[&crates, kind].concat(), false);
+    let of = |kind: &[&str]| Step::Tests(tests(cache, &[&crates, kind].concat(), false));
     vec![of(&["--lib", "--bins"]), of(&["--doc"])]
 }
 
-fn component(cache: &Cache) -> Step {
+fn component(cache: &Cache) -> Tests {
     tests(cache, &["--workspace", "--exclude", LADDER, "--test", "*"], true)
 }
 
@@ -135,11 +138,11 @@ fn licences(cache: &Cache) -> Step {
     Step::Check(with(command, &["--all-features", "check", "bans", "licenses", "sources"]))
 }
 
-fn tests(cache: &Cache, args: &[&str], exclusive: bool) -> Step {
+fn tests(cache: &Cache, args: &[&str], exclusive: bool) -> Tests {
     let mut command = with(cargo(cache), &["test", "--release", "--no-fail-fast"]);
     // Whatever allocates on the media thread ends the test run at that place.
     command.args(args).env("DRAGOMAN_ALLOC_TRAP", "abort");
-    Step::Tests { command, exclusive, filter: None }
+    Tests { command, exclusive, lanes: 1, filter: None }
 }
 
 fn with(mut command: Command, args: &[&str]) -> Command {
