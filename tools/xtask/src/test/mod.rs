@@ -19,11 +19,12 @@ use say::say;
 
 /// Format, lints, licences, then the tests from the smallest to whole calls through a real Asterisk.
 ///
-/// The last line is `N passed, N failed`; the exit status says the same.
+/// What fails where audio or time is measured is run once more, alone, and named in the report if it passes then. The
+/// last line is `N passed, N failed`; the exit status says the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// One rung (format, lints, licences, unit, component, scenario, process, engines, `daemon_engines`, driver,
-    /// softphone, calls, load, fuzz), or part of a test's name
+    /// One rung (format, lints, licences, unit, component, fuzz, scenario, rooms, process, media, ports, health,
+    /// engines, `daemon_engines`, vendors, cloud, driver, softphone, sip, calls, load), or part of a test's name
     filter: Option<String>,
     /// Only what needs no other process: format, lints, unit, scenario, rooms
     #[arg(long)]
