@@ -31,7 +31,7 @@ const ORDER: [&str; 15] = [
 
 /// The rungs whose tests leave the cores idle, and how many of theirs run at a time.
 const MOSTLY_WAIT: [&str; 4] = ["ports", "cloud", "driver", "sip"];
-const LANES: usize = 2;
+const LANES: usize = 3;
 
 /// One rung.
 pub(super) struct Rung {
