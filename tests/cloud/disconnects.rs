@@ -1,4 +1,7 @@
 //! A talk over lines that break again and again. (Row 12 of the fault matrix.)
+//!
+//! Each word lasts 100 ms, and what is said again begins where the last known one ended: a time that is off by more loses
+//! a word or repeats one.
 
 use std::thread;
 use std::time::{Duration, Instant};

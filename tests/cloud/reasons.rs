@@ -138,6 +138,21 @@ fn a_server_without_tls_is_told_in_words_of_its_own() {
     }
 }
 
+#[test]
+fn a_server_that_hangs_is_no_dead_network() {
+    // The kernel takes connections for it, and nobody reads them.
+    let hung = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = hung.local_addr().expect("an address");
+    for schemes in [["wss", "https", "ws"], ["ws", "http", "wss"]] {
+        let elsewhere = schemes.map(|scheme| Some(format!("{scheme}://{address}")));
+        let clouds = Clouds::planned(Plan { elsewhere, ..Plan::default() });
+        for stage in ["asr", "mt", "tts"] {
+            let reason = clouds.told(stage, "slow", "warning");
+            assert!(advice(&reason).contains("answers late"), "{reason:#}");
+        }
+    }
+}
+
 /// Answers 404 to everything.
 async fn nothing_is_found() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -192,8 +207,10 @@ fn an_expired_certificate_and_one_of_another_host_are_told_and_nothing_is_said()
     {
         let authority = Authority::new();
         let stranger = authority.vouches_for(name, until);
-        let clouds = Clouds::start_trusting(KEY, Some(&stranger.url), Some(&authority.certificate));
-        for stage in ["asr", "tts"] {
+        let elsewhere = ["wss", "https", "wss"].map(|scheme| Some(stranger.url.replace("wss", scheme)));
+        let trusted = Some(authority.certificate);
+        let clouds = Clouds::planned(Plan { elsewhere, trusted, ..Plan::default() });
+        for stage in ["asr", "mt", "tts"] {
             let reason = clouds.told(stage, "certificate", "critical");
             assert!(reason["detail"].as_str().is_some_and(|detail| detail.contains(words)), "{reason:#}");
             assert!(advice(&reason).contains("clock"), "{reason:#}");

@@ -108,6 +108,11 @@ impl Host {
 }
 
 impl Knock {
+    /// Whether somebody was there.
+    pub(super) fn is_answered(&self) -> bool {
+        *self.outcome.borrow() == Outcome::Answered
+    }
+
     /// What it means for a line or a request that is silent: that the network swallows it, if that is so.
     pub(super) fn verdict(&self) -> Option<Failure> {
         verdict(&self.place, &self.outcome.borrow(), self.began.elapsed())

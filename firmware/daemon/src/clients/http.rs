@@ -9,8 +9,9 @@ use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue
 
 use super::tls;
 
-/// How long a server may take to accept a connection, TLS included; less than any request may, so that both are told apart.
-const CONNECT_DEADLINE: Duration = Duration::from_millis(1_400);
+/// How long a server may take to accept a connection, TLS included: less than any request may, and long enough for it to be
+/// seen before whether its host takes connections at all.
+const CONNECT_DEADLINE: Duration = Duration::from_millis(1_480);
 /// Connections to a server that are kept for the next request: more are only needed while many legs ask at once.
 const MOST_IDLE: usize = 8;
 
@@ -94,7 +95,8 @@ pub(crate) async fn body(mut response: reqwest::Response, at_most: usize) -> Res
 fn broke(error: &reqwest::Error) -> Failure {
     let failure = tls::failure_of(error);
     match (error.is_connect(), error.is_timeout()) {
-        (true, _) => failure.unreached(),
+        (true, true) => Failure::new(FailureKind::Slow, "the server takes connections and then says nothing"),
+        (true, false) => failure.unreached(),
         (false, true) => Failure { kind: FailureKind::Slow, ..failure },
         (false, false) => failure,
     }

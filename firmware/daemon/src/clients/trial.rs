@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use audio_path::Frame;
 use engines::{Failure, FailureKind};
 use session::{Language, LanguagePair};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::hosts::{SILENT_AFTER, beside};
 use super::mt::TranslateJob;
 use super::speech::Took;
 use super::{Exchanges, Outside, Site, Transport};
@@ -50,7 +51,7 @@ impl Outside {
     pub async fn try_asr(&self, engine: &Engine<Asr>, languages: LanguagePair) -> Trial {
         let probe = Box::pin(super::asr::probe(&self.transport, &engine.provider));
         let answer = Box::pin(asr(&self.transport, &engine.provider, languages));
-        try_both("asr", &engine.name, (&engine.provider).into(), probe, answer).await
+        self.try_both("asr", &engine.name, (&engine.provider).into(), probe, answer).await
     }
 
     /// Has a word interpreted by the engine, which does all stages, as one of `voices` speaks it; a second of silence
@@ -63,15 +64,16 @@ impl Outside {
         languages: LanguagePair,
     ) -> [Trial; 3] {
         let word = self.word(voices, languages.both()[0]).await;
-        let connect =
-            timed(REACH_DEADLINE, super::speech::probe(&self.transport, speech)).await.map(|(took, ())| took);
+        let site = Site::from(&engine.provider);
+        let probe = Box::pin(super::speech::probe(&self.transport, speech));
+        let connect = self.reached(&site, probe).await;
         let asked = super::speech::trial(&self.transport, speech, languages.both(), &word);
         let done = if connect.is_ok() { Some(timed(DEADLINE, Box::pin(asked)).await) } else { None };
         let trial = |stage, took: fn(Took) -> Result<Option<Duration>, Failure>| Trial {
             stage,
             engine: engine.name.clone(),
             alone: stage == "asr",
-            site: (&engine.provider).into(),
+            site: site.clone(),
             connect: connect.clone(),
             answer: done.clone().and_then(|done| done.and_then(|(_, stages)| took(stages)).transpose()),
         };
@@ -101,21 +103,46 @@ impl Outside {
     pub async fn try_mt(&self, engine: &Engine<Mt>, languages: LanguagePair) -> Trial {
         let probe = Box::pin(super::mt::probe(&self.transport, &engine.provider));
         let answer = Box::pin(mt(&self.transport, &engine.provider, languages));
-        try_both("mt", &engine.name, (&engine.provider).into(), probe, answer).await
+        self.try_both("mt", &engine.name, (&engine.provider).into(), probe, answer).await
     }
 
     /// Has a word spoken.
     pub async fn try_tts(&self, engine: &Engine<Tts>, languages: LanguagePair) -> Trial {
         let probe = Box::pin(super::tts::probe(&self.transport, &engine.provider));
         let answer = Box::pin(tts(&self.transport, &engine.provider, languages));
-        try_both("tts", &engine.name, (&engine.provider).into(), probe, answer).await
+        self.try_both("tts", &engine.name, (&engine.provider).into(), probe, answer).await
     }
 
     /// Has a measurement begin.
     pub async fn try_emotion(&self, engine: &Engine<Service>) -> Trial {
         let probe = Box::pin(super::emotion::probe(&self.transport, &engine.provider));
         let answer = Box::pin(super::emotion::trial(&self.transport, &engine.provider));
-        try_both("emotion", &engine.name, (&engine.provider).into(), probe, answer).await
+        self.try_both("emotion", &engine.name, (&engine.provider).into(), probe, answer).await
+    }
+
+    async fn try_both(
+        &self,
+        stage: &'static str,
+        engine: &str,
+        site: Site,
+        probe: impl Future<Output = Result<(), Failure>>,
+        answer: impl Future<Output = Result<(), Failure>>,
+    ) -> Trial {
+        let connect = self.reached(&site, probe).await;
+        let answer =
+            if connect.is_ok() { Some(timed(DEADLINE, answer).await.map(|(took, ())| took)) } else { None };
+        Trial { stage, engine: engine.to_owned(), alone: true, site, connect, answer }
+    }
+
+    /// How long it took to reach what is at `site`.
+    async fn reached(
+        &self,
+        site: &Site,
+        probe: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<Duration, Failure> {
+        let host = self.transport.hosts.at(&site.address);
+        let probe = async { beside(host.as_ref(), sleep(SILENT_AFTER), probe).await.flatten() };
+        timed(REACH_DEADLINE, probe).await.map(|(took, ())| took)
     }
 }
 
@@ -140,19 +167,6 @@ pub(super) async fn tts(transport: &Transport, tts: &Tts, languages: LanguagePai
     }
     let [_, target]: [Language; 2] = languages.both();
     super::tts::trial(transport, tts, target).await
-}
-
-async fn try_both(
-    stage: &'static str,
-    engine: &str,
-    site: Site,
-    probe: impl Future<Output = Result<(), Failure>>,
-    answer: impl Future<Output = Result<(), Failure>>,
-) -> Trial {
-    let connect = timed(REACH_DEADLINE, probe).await.map(|(took, ())| took);
-    let answer =
-        if connect.is_ok() { Some(timed(DEADLINE, answer).await.map(|(took, ())| took)) } else { None };
-    Trial { stage, engine: engine.to_owned(), alone: true, site, connect, answer }
 }
 
 async fn timed<T>(

@@ -131,7 +131,10 @@ impl Socket {
             return Err(swallowed);
         }
         if beat == Beat::Dead {
-            let dead = Failure::new(FailureKind::Network, "the line is dead: not even pings are answered");
+            // Next door, or where whoever knocks is answered, no network is at fault.
+            let is_reached = self.host.is_none() || self.knock.as_ref().is_some_and(Knock::is_answered);
+            let kind = if is_reached { FailureKind::Down } else { FailureKind::Network };
+            let dead = Failure::new(kind, "the line is dead: not even pings are answered");
             return Err(dead.after(SILENT_FOR));
         }
         Ok(beat)
@@ -195,7 +198,8 @@ async fn connect(
         None
     };
     let tcp = reach(&host, port, until).await.map_err(NotOpened::Failure)?;
-    let late = |_| NotOpened::Failure(Failure::new(FailureKind::Network, "no connection in time"));
+    let mute = "the server takes connections and then says nothing";
+    let late = |_| NotOpened::Failure(Failure::new(FailureKind::Slow, mute));
     timeout_at(until, upgrade(tls, name, tcp, request)).await.map_err(late)?
 }
 
