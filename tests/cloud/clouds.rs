@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) clock: Option<i64>,
     /// Where the lines to the first cloud begin: an address of this machine.
     pub(crate) host: Ipv4Addr,
+    /// Where the daemon is asked over HTTP, instead of on loopback.
+    pub(crate) page: Option<Ipv4Addr>,
 }
 
 impl Default for Plan {
@@ -90,6 +92,7 @@ impl Default for Plan {
             trusted: None,
             clock: None,
             host: Ipv4Addr::LOCALHOST,
+            page: None,
         }
     }
 }
@@ -229,6 +232,7 @@ impl Clouds {
             name_server: plan.name_server,
             small_disk: plan.small_disk.as_deref(),
             clock: plan.clock,
+            page: plan.page,
         };
         let daemon = Daemon::start_in(&configuration, &machine);
         let began = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -49,6 +49,8 @@ pub struct Machine<'a> {
     pub small_disk: Option<&'a Path>,
     /// By how many seconds its wall clock is off; [`Daemon::set_clock`] sets it then.
     pub clock: Option<i64>,
+    /// Where it is asked over HTTP, instead of on loopback.
+    pub page: Option<Ipv4Addr>,
 }
 
 /// The daemon, its directory, and what it says of itself.
@@ -87,7 +89,7 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start_in(rooms: &str, machine: &Machine<'_>) -> Self {
-        Self::start_prepared(rooms, |directory| {
+        Self::start_prepared(rooms, machine.page, |directory| {
             if let Some(certificates) = machine.certificates {
                 fs::write(directory.join(TRUSTED), certificates).expect("a file");
             }
@@ -108,14 +110,17 @@ impl Daemon {
     /// # Panics
     /// Where it does not come up.
     pub fn start_with_sound(rooms: &str, asound: &str) -> Self {
-        Self::start_prepared(rooms, |directory| fs::write(directory.join(SOUND), asound).expect("a file"))
+        Self::start_prepared(rooms, None, |directory| {
+            fs::write(directory.join(SOUND), asound).expect("a file");
+        })
     }
 
-    fn start_prepared(rooms: &str, prepare: impl FnOnce(&RunDir)) -> Self {
+    fn start_prepared(rooms: &str, page: Option<Ipv4Addr>, prepare: impl FnOnce(&RunDir)) -> Self {
         let cache = Cache::locate().expect("a cache directory");
         let directory = RunDir::create(&cache).expect("a run directory");
         fs::create_dir(directory.join("pipes")).expect("a pipe directory");
-        fs::write(directory.join("dragomand.toml"), configuration(directory.path(), rooms))
+        let page = page.unwrap_or(Ipv4Addr::LOCALHOST);
+        fs::write(directory.join("dragomand.toml"), configuration_at(page, directory.path(), rooms))
             .expect("a config");
         prepare(&directory);
         let mut daemon = Self { process: None, directory };
@@ -429,10 +434,14 @@ fn write_clock(directory: &Path, seconds: i64) {
 
 /// A configuration for a daemon in `directory`.
 pub fn configuration(directory: &Path, rooms: &str) -> String {
+    configuration_at(Ipv4Addr::LOCALHOST, directory, rooms)
+}
+
+fn configuration_at(page: Ipv4Addr, directory: &Path, rooms: &str) -> String {
     let path = directory.display();
     format!(
         "[pipes]\ndirectory = \"{path}/pipes\"\n[control]\nsocket = \"{path}/control.sock\"\n\
-         [health]\nlisten = \"127.0.0.1:0\"\n{rooms}"
+         [health]\nlisten = \"{page}:0\"\n{rooms}"
     )
 }
 

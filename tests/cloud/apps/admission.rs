@@ -1,10 +1,14 @@
 //! Who is let in.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dragoman_tests::daemon::{Daemon, program};
+use dragoman_tests::network::take_addresses;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
 use tungstenite::http::header::{AUTHORIZATION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use tungstenite::{Error, Message};
 
@@ -48,6 +52,26 @@ fn pages_of_strangers_are_refused_and_known_ones_bring_the_token_as_a_subprotoco
     let hello = socket.read().expect("a message");
     assert!(hello.to_text().is_ok_and(|text| text.contains("\"hello\"")), "{hello:?}");
     assert_eq!(rig.refused("origin"), 2);
+}
+
+#[test]
+#[ignore = "needs a network of its own, which `cargo xtask test` gives it as root"]
+fn a_program_of_the_box_comes_by_the_boxs_own_address_and_nobody_by_another() {
+    let [box_s, elsewhere] = [1, 2].map(|last| Ipv4Addr::new(10, 9, 5, last));
+    take_addresses([box_s, elsewhere].iter());
+    let rig = Rig::start_at(Some(box_s));
+    drop(rig.enter());
+    let to = rig.address().parse().expect("an address");
+    let stream = Runtime::new().expect("a runtime").block_on(async {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from((elsewhere, 0))).expect("an address of ours");
+        socket.connect(to).await.and_then(TcpStream::into_std).expect("it listens")
+    });
+    stream.set_nonblocking(false).expect("a socket");
+    let token = format!("Bearer {}", rig.token());
+    let refused = rig.knock_by(stream, &[(AUTHORIZATION, &token)]).expect_err("it is a stranger");
+    assert_eq!(refused, (403, "for programs on this box alone\n".to_owned()));
+    assert_eq!(rig.refused("elsewhere"), 1);
 }
 
 #[test]

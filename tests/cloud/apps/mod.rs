@@ -7,7 +7,7 @@ mod program;
 mod slow;
 mod speaking;
 
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,11 @@ struct Rig {
 
 impl Rig {
     fn start() -> Self {
+        Self::start_at(None)
+    }
+
+    /// The same, asked over HTTP at this address.
+    fn start_at(page: Option<Ipv4Addr>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let token_file = directory.path().join("apps.token");
         let apps = format!(
@@ -35,7 +40,7 @@ impl Rig {
             token_file.display()
         );
         let tables = format!("{TABLES}{apps}");
-        let clouds = Clouds::planned(Plan { tables, languages: 3, ..Plan::default() });
+        let clouds = Clouds::planned(Plan { tables, languages: 3, page, ..Plan::default() });
         Self { clouds, token_file, _directory: directory }
     }
 
@@ -51,8 +56,16 @@ impl Rig {
 
     /// Knocks with these headers: a WebSocket, or the status of the refusal and its words.
     fn knock(&self, headers: &[(HeaderName, &str)]) -> Result<WebSocket<TcpStream>, (u16, String)> {
+        let stream = TcpStream::connect(self.address()).expect("the daemon listens");
+        self.knock_by(stream, headers)
+    }
+
+    fn knock_by(
+        &self,
+        stream: TcpStream,
+        headers: &[(HeaderName, &str)],
+    ) -> Result<WebSocket<TcpStream>, (u16, String)> {
         let address = self.address();
-        let stream = TcpStream::connect(&address).expect("the daemon listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
         let mut request = format!("ws://{address}/api/v1/stream").into_client_request().expect("a request");
         for (name, value) in headers {

@@ -63,9 +63,21 @@ const UPGRADE_DEADLINE: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Who comes, by its address.
+/// Who comes, and which address of ours it comes to.
 #[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub(crate) struct Peer {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+}
+
+impl Peer {
+    /// Whether it is a program of this box: the kernel has one that asks at the box's own address come from there, and
+    /// nobody else can.
+    fn is_here(self) -> bool {
+        let [from, to] = [self.from, self.to].map(|address| address.ip().to_canonical());
+        from.is_loopback() || from == to
+    }
+}
 
 /// What is known of programs.
 pub(crate) struct Apps {
@@ -106,10 +118,10 @@ impl Apps {
 /// Lets a program in, or says why not.
 pub(crate) async fn open(
     State(hub): State<Arc<Hub>>,
-    Extension(Peer(from)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     mut request: extract::Request,
 ) -> Response {
-    let admitted = admit(&hub, from, request.headers()).await;
+    let admitted = admit(&hub, peer, request.headers()).await;
     let greeted = admitted.and_then(|admitted| Ok((admitted, greet(&mut request)?)));
     match greeted {
         Ok(((token, place), (response, upgrade))) => {
@@ -122,7 +134,7 @@ pub(crate) async fn open(
         }
         Err(reason) => {
             hub.apps.counts.refuse(reason);
-            log::debug!("{from} asks for {PATH} and is refused: {}", reason.name());
+            log::debug!("{} asks for {PATH} and is refused: {}", peer.from, reason.name());
             refuse(reason)
         }
     }
@@ -153,11 +165,11 @@ async fn socket(upgrade: OnUpgrade) -> Option<Socket> {
 /// The token that is good now, and a place.
 async fn admit(
     hub: &Hub,
-    from: SocketAddr,
+    peer: Peer,
     headers: &HeaderMap,
 ) -> Result<(SecretString, OwnedSemaphorePermit), Refusal> {
     let config = hub.config.apps.as_ref().ok_or(Refusal::NoToken)?;
-    if !from.ip().to_canonical().is_loopback() {
+    if !peer.is_here() {
         return Err(Refusal::Elsewhere);
     }
     if !is_welcome(headers, &config.origins) {

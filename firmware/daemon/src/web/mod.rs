@@ -110,12 +110,15 @@ async fn serve_connection(router: Router, stream: TcpStream, from: SocketAddr) {
     if !matches!(timeout(FIRST_BYTE_DEADLINE, stream.peek(&mut [0])).await, Ok(Ok(1))) {
         return;
     }
-    let sends_at_once =
-        stream.set_nodelay(true).and_then(|()| Ok(set_socket_send_buffer_size(&stream, SEND_BUFFER)?));
-    if let Err(error) = sends_at_once {
-        return log::debug!("{from} is gone: {error}");
-    }
-    let router = router.layer(Extension(Peer(from)));
+    let ready = stream.set_nodelay(true).and_then(|()| {
+        set_socket_send_buffer_size(&stream, SEND_BUFFER)?;
+        stream.local_addr()
+    });
+    let to = match ready {
+        Ok(to) => to,
+        Err(error) => return log::debug!("{from} is gone: {error}"),
+    };
+    let router = router.layer(Extension(Peer { from, to }));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ASK_DEADLINE)
