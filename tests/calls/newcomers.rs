@@ -64,5 +64,6 @@ fn a_phone_is_translated_from_when_it_is_added_until_it_is_removed() {
     calling.run(vec![Step::Pause(5 * SECOND)]).expect("a script");
     calling.hang_up().expect("a report");
     let mut refused = old.dial("104", &codecs, AudioOptions::default()).expect("a call");
-    assert!(refused.wait_connected(10 * SECOND).is_err(), "nobody is there any more");
+    let why = refused.wait_connected(10 * SECOND).expect_err("nobody is there any more").to_string();
+    assert!(why.contains("404"), "{why}");
 }

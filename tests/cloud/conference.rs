@@ -185,6 +185,16 @@ fn a_pin_opens_a_conference_and_a_key_mutes() {
     (0..125).for_each(|_| conference.pass(Some(0)));
     conference.wait(Duration::from_secs(2));
     assert_eq!(count(&conference.seen, "final"), 0, "who is muted is not heard: {:#?}", conference.seen);
+
+    let language = || {
+        let legs = clouds.daemon.status().expect("a status")["legs"].take();
+        let mut legs = legs.as_array().expect("legs").clone().into_iter();
+        legs.find(|leg| leg["phone"] == "103").expect("a leg")["language"].take()
+    };
+    let configured = language();
+    press(&clouds, 103, "9");
+    conference.wait(Duration::from_secs(1));
+    assert_ne!(language(), configured, "the status tells what is spoken now");
 }
 
 #[test]

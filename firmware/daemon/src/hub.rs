@@ -25,7 +25,7 @@ use crate::report::{self, Report};
 use crate::rooms::{Pauses, Rooms};
 use crate::supervision::{self, Part, Parts};
 use crate::tally::{FrameTotals, LegTally, Tally};
-use crate::tap::{RoomName, RoomTap, Taps};
+use crate::tap::{Joined, RoomName, RoomTap, Taps};
 use crate::web::offers::Offers;
 
 /// Lines that a reader of the control socket may be behind before it is cut off.
@@ -483,6 +483,13 @@ impl Hub {
             if let Some(language) = directory.language_at(&number) {
                 leg["language"] = json!(language.to_string());
                 leg["name"] = json!(directory.phone(&number).map_or("outside", |phone| &phone.name));
+            }
+        }
+        // In a room a key may have chosen another.
+        for Joined { leg, language, .. } in self.taps.rooms().into_iter().flat_map(|(_, joined)| joined) {
+            let shown = legs.iter_mut().find(|shown| shown["leg"] == leg.0);
+            if let Some((shown, language)) = shown.zip(language) {
+                shown["language"] = json!(language.to_string());
             }
         }
         let rooms: Vec<Value> = self.config.rooms.iter().map(room_status).collect();
