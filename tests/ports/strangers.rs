@@ -63,6 +63,11 @@ fn rtp_from_elsewhere_starts_no_call() {
     }
     sleep(SECOND);
     assert_eq!(place.legs(), 0);
+    assert_eq!(
+        refused(&place, "rtp"),
+        ["no audio of the codec and the peer of this [[rtp]]"],
+        "once in a while"
+    );
     let mut phone: RtpPhone<9> = connected(&place);
     talk(&mut phone, 0..10, &mut Vec::new());
 }
@@ -81,7 +86,20 @@ fn whoever_names_no_call_that_is_known_is_closed() {
         assert!(is_closed_within(&place, opening, 4 * SECOND));
     }
     assert_eq!(place.legs(), 0);
+    let why = refused(&place, "audiosocket");
+    assert_eq!(why, ["it names a call that is not among [[audiosocket.call]]"], "the others are a number");
     place.daemon.assert_nothing_left(&holding);
+}
+
+/// Why whoever came to this door first was turned away, without his address.
+fn refused(place: &Place, door: &str) -> Vec<String> {
+    let refusals = place.daemon.status().expect("a status")["asterisk"]["refusals"].take();
+    let refusals = refusals.as_array().expect("refusals").clone().into_iter();
+    let reasons = refusals.filter(|refusal| refusal["dialled"] == door).map(|refusal| {
+        let reason = refusal["reason"].as_str().expect("a reason").to_owned();
+        reason.split_once(": ").expect("an address").1.to_owned()
+    });
+    reasons.collect()
 }
 
 fn is_closed_within(place: &Place, opening: &[u8], limit: Duration) -> bool {

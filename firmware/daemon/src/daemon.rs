@@ -98,7 +98,7 @@ async fn serve(config: Config) -> Result<(), String> {
         keep(&hub, |parts| &parts.asterisk, move |hub| asterisk::run(hub, ari.clone()));
     }
     for door in doors {
-        keep_one(&hub, |parts| &parts.doors, door, |door, _| async move { door.serve().await });
+        keep_one(&hub, |parts| &parts.doors, door, |door, hub| async move { door.serve(&hub).await });
     }
     match Keys::bind(&hub.config.pipes) {
         Ok(keys) => {

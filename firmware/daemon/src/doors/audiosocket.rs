@@ -1,6 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audio_path::audiosocket::CallId;
@@ -10,7 +10,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::leg_id;
+use super::refusals::Refusals;
 use crate::config::{AudioSocket, Caller};
+use crate::hub::Hub;
 use crate::leg::Line;
 use crate::ports::{AudioSocketPort, Port};
 
@@ -37,16 +39,23 @@ impl Door {
         Ok(Self { listener, calls: config.calls.clone().into(), lines: lines.clone() })
     }
 
-    pub(super) async fn serve(&self) {
+    pub(super) async fn serve(&self, hub: &Arc<Hub>) {
+        let refusals = Arc::new(Mutex::new(Refusals::at("audiosocket")));
         let nameless = Arc::new(Semaphore::new(MOST_NAMELESS));
         loop {
             match self.listener.accept().await {
                 Ok((stream, from)) => {
                     // Whoever finds no place is closed; those who are waited for have theirs for three seconds.
-                    let Ok(place) = Arc::clone(&nameless).try_acquire_owned() else { continue };
+                    let Ok(place) = Arc::clone(&nameless).try_acquire_owned() else {
+                        add(&refusals, hub, from, "too many connections name no call");
+                        continue;
+                    };
                     let (calls, lines) = (Arc::clone(&self.calls), self.lines.clone());
+                    let (refusals, hub) = (Arc::clone(&refusals), Arc::clone(hub));
                     tokio::spawn(async move {
-                        greet(stream, from, &calls, &lines).await;
+                        if let Err(reason) = greet(stream, from, &calls, &lines).await {
+                            add(&refusals, &hub, from, reason);
+                        }
                         drop(place);
                     });
                 }
@@ -59,21 +68,27 @@ impl Door {
     }
 }
 
+fn add(refusals: &Mutex<Refusals>, hub: &Hub, from: SocketAddr, reason: &str) {
+    // Each change is a single step, so a panic elsewhere leaves it whole.
+    refusals.lock().unwrap_or_else(PoisonError::into_inner).add(hub, from, reason);
+}
+
 /// Hands the connection over, where it names a call that there is.
+///
+/// # Errors
+/// Why it is not one of ours.
 async fn greet(
     mut stream: TcpStream,
     from: SocketAddr,
     calls: &[(CallId, Caller)],
     lines: &mpsc::Sender<Line>,
-) {
+) -> Result<(), &'static str> {
     let mut message = [0; CallId::MESSAGE_BYTES];
     let named = timeout(NAMED_WITHIN, stream.read_exact(&mut message)).await;
-    let id = named.ok().and_then(Result::ok).and_then(|_| CallId::read(&message));
-    let Some((_, caller)) = calls.iter().find(|(known, _)| Some(*known) == id) else {
-        // Never above debug level: anybody could fill the log.
-        log::debug!("audiosocket: {from} names no call that is known");
-        return;
-    };
+    named.ok().and_then(Result::ok).ok_or("it names no call within three seconds")?;
+    let id = CallId::read(&message).ok_or("it does not speak AudioSocket")?;
+    let known = calls.iter().find(|(known, _)| *known == id);
+    let (_, caller) = known.ok_or("it names a call that is not among [[audiosocket.call]]")?;
     match port(stream) {
         Ok(port) => {
             let (line, _over) = Line::given(leg_id(&caller.extension, "audiosocket"), caller, port);
@@ -82,6 +97,7 @@ async fn greet(
         }
         Err(error) => log::warn!("audiosocket: {from}: {error}"),
     }
+    Ok(())
 }
 
 fn port(stream: TcpStream) -> io::Result<Port> {

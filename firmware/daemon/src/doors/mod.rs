@@ -3,13 +3,16 @@
 //! A door waits for one off the media thread, opens the [`crate::ports::Port`] and hands it over as a [`Line`].
 
 mod audiosocket;
+mod refusals;
 mod rtp;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
 use crate::config::Ports;
+use crate::hub::Hub;
 use crate::leg::Line;
 
 /// Lines that may wait for the switchboard.
@@ -23,10 +26,10 @@ pub(crate) enum Door {
 
 impl Door {
     /// Hands calls over, for ever.
-    pub(crate) async fn serve(&self) {
+    pub(crate) async fn serve(&self, hub: &Arc<Hub>) {
         match self {
-            Self::AudioSocket(door) => door.serve().await,
-            Self::Rtp(door) => door.serve().await,
+            Self::AudioSocket(door) => door.serve(hub).await,
+            Self::Rtp(door) => door.serve(hub).await,
         }
     }
 }

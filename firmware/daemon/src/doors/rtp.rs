@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::leg_id;
+use super::refusals::Refusals;
 use crate::config::Rtp;
+use crate::hub::Hub;
 use crate::leg::Line;
 use crate::ports::rtp::is_ours;
 use crate::ports::{Port, RtpPort};
@@ -36,9 +38,10 @@ impl Door {
         Ok(Self { socket: UdpSocket::from_std(socket)?, config: config.clone(), lines: lines.clone() })
     }
 
-    pub(super) async fn serve(&self) {
+    pub(super) async fn serve(&self, hub: &Hub) {
+        let mut refusals = Refusals::at("rtp");
         loop {
-            let call = match self.first_packet().await {
+            let call = match self.first_packet(&mut refusals, hub).await {
                 Ok(source) => self.answer(source).await,
                 Err(error) => Err(error),
             };
@@ -50,13 +53,14 @@ impl Door {
     }
 
     /// Leaves the first packet that is ours for the media thread, and discards what comes before it.
-    async fn first_packet(&self) -> io::Result<SocketAddr> {
+    async fn first_packet(&self, refusals: &mut Refusals, hub: &Hub) -> io::Result<SocketAddr> {
         let mut datagram = [0; DATAGRAM_BYTES];
         loop {
             let (length, from) = self.socket.peek_from(&mut datagram).await?;
             if is_ours(&datagram[..length], from, self.config.peer, self.config.codec) {
                 return Ok(from);
             }
+            refusals.add(hub, from, "no audio of the codec and the peer of this [[rtp]]");
             self.socket.recv_from(&mut datagram).await?;
         }
     }
