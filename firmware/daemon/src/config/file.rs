@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
@@ -246,6 +246,8 @@ pub(super) struct PhoneTable {
     pub(super) language: Spanned<String>,
     pub(super) voice: Option<Spanned<String>>,
     pub(super) codecs: Option<Spanned<Vec<Codec>>>,
+    /// Not its place, but where it is looked for.
+    pub(super) secret: Option<Spanned<IgnoredAny>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

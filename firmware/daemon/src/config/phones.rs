@@ -59,6 +59,13 @@ pub(super) fn phones(tables: Vec<PhoneTable>) -> Result<Vec<Phone>, Fault> {
             let advice = format!("phone.extension: {extension} is there already; give each phone its own");
             return Err((Some(table.extension.span()), advice));
         }
+        if let Some(secret) = &table.secret {
+            let advice = format!(
+                "phone.secret: passwords stand in a file of their own, phones.secrets: write \"{extension}\" = \"…\" \
+                 there, or nothing and one is made; remove the key"
+            );
+            return Err((Some(secret.span()), advice));
+        }
         phones.push(Phone {
             extension,
             name: name(&table.name)?,
@@ -168,7 +175,7 @@ mod tests {
             ("\"alaw\"", "\"g722\"", 9, "phone.codecs"),
             ("\"alaw\"", "\"g729\"", 9, "codecs"),
             ("name = \"Workshop\"", "", 10, "name"),
-            ("voice", "secret", 8, "secret"),
+            ("voice", "secret", 8, "write \"101\" = "),
         ];
         for (from, to, line, words) in cases {
             let message = read(Path::new("c.toml"), &GOOD.replace(from, to)).unwrap_err().to_string();
