@@ -19,7 +19,8 @@ use say::say;
 
 /// Format, lints, licences, then the tests from the smallest to whole calls through a real Asterisk.
 ///
-/// What fails where audio or time is measured is run once more, alone, and named in the report if it passes then. The
+/// What fails where audio or time is measured is run once more, alone, and named in the report if it passes then, but for
+/// tests that count what must never happen. The
 /// last line is `N passed, N failed`; the exit status says the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
